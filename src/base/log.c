@@ -1,0 +1,217 @@
+/*
+ * log.c - one line per fact: an event word, then key=value pairs.
+ */
+#include "config.h"
+
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The only mutable globals of the program: where and how much to log. */
+static enum log_level log_limit = LOG_LEVEL_INFO;
+static bool log_syslog;
+static bool log_journal;
+static const char *log_role = "parent";
+
+static const struct {
+	int priority;
+	const char *name;
+} levels[] = {
+	[LOG_LEVEL_ERR] = {LOG_ERR, "error"},
+	[LOG_LEVEL_WARN] = {LOG_WARNING, "warning"},
+	[LOG_LEVEL_INFO] = {LOG_INFO, "info"},
+	[LOG_LEVEL_DEBUG] = {LOG_DEBUG, "debug"},
+};
+
+void log_open(enum log_level level, bool to_syslog)
+{
+	log_limit = level;
+	log_syslog = to_syslog;
+	log_journal = getenv("JOURNAL_STREAM") != NULL;
+	if (to_syslog)
+		openlog("gmrelayd", LOG_PID | LOG_NDELAY, LOG_MAIL);
+}
+
+void log_set_role(const char *role)
+{
+	log_role = role;
+}
+
+bool log_debugging(void)
+{
+	return log_limit >= LOG_LEVEL_DEBUG;
+}
+
+static size_t put_prefix(char *line, size_t size, enum log_level level)
+{
+	struct timespec now;
+	struct tm tm;
+	char stamp[32];
+	int len;
+
+	if (log_journal) {
+		len = snprintf(line, size, "<%d>%s: ", levels[level].priority,
+			log_role);
+		return (size_t)len;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+	len = snprintf(line, size, "%s.%03ldZ %s %s: ", stamp,
+		now.tv_nsec / 1000000, log_role, levels[level].name);
+	return (size_t)len;
+}
+
+static void log_write(enum log_level level, const char *format, va_list args)
+{
+	char line[LOG_LINE_MAX];
+	size_t len;
+	int n;
+
+	if (level > log_limit)
+		return;
+	if (log_syslog) {
+		n = snprintf(line, sizeof(line), "%s: ", log_role);
+		vsnprintf(line + n, sizeof(line) - (size_t)n, format, args);
+		syslog(levels[level].priority, "%s", line);
+		return;
+	}
+	len = put_prefix(line, sizeof(line), level);
+	n = vsnprintf(line + len, sizeof(line) - len - 1, format, args);
+	if (n < 0)
+		return;
+	len += (size_t)n < sizeof(line) - len - 1 ? (size_t)n
+						  : sizeof(line) - len - 2;
+	line[len++] = '\n';
+	/* One write a line, so that the roles' lines never mix. A log that
+	 * cannot be written must not stop the mail. */
+	if (write(STDERR_FILENO, line, len) < 0)
+		return;
+}
+
+void log_err(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_write(LOG_LEVEL_ERR, format, args);
+	va_end(args);
+}
+
+void log_warn(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_write(LOG_LEVEL_WARN, format, args);
+	va_end(args);
+}
+
+void log_info(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_write(LOG_LEVEL_INFO, format, args);
+	va_end(args);
+}
+
+void log_debug(const char *format, ...)
+{
+	va_list args;
+
+	if (!log_debugging())
+		return;
+	va_start(args, format);
+	log_write(LOG_LEVEL_DEBUG, format, args);
+	va_end(args);
+}
+
+void bug(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_write(LOG_LEVEL_ERR, format, args);
+	va_end(args);
+	abort();
+}
+
+/* Length of the valid UTF-8 sequence at s (RFC 3629), or 0. */
+static size_t utf8_length(const unsigned char *s, size_t len)
+{
+	size_t need, i;
+
+	if (s[0] >= 0xc2 && s[0] <= 0xdf)
+		need = 2;
+	else if (s[0] >= 0xe0 && s[0] <= 0xef)
+		need = 3;
+	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+		need = 4;
+	else
+		return 0;
+	if (need > len)
+		return 0;
+	for (i = 1; i < need; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	/* overlong forms, surrogates, C1 controls, beyond U+10FFFF */
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+		(s[0] == 0xf0 && s[1] < 0x90) ||
+		(s[0] == 0xf4 && s[1] > 0x8f) || (s[0] == 0xc2 && s[1] < 0xa0))
+		return 0;
+	return need;
+}
+
+static bool needs_quotes(const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (text[i] == ' ' || text[i] == '=' || text[i] == '"')
+			return true;
+	return len == 0;
+}
+
+const char *log_text_n(struct log_text *out, const char *text, size_t len)
+{
+	const unsigned char *in = (const unsigned char *)text;
+	const size_t room = sizeof(out->text) - 6; /* ..." and NUL */
+	bool quote = needs_quotes(text, len);
+	size_t i = 0, o = 0, n;
+
+	if (quote)
+		out->text[o++] = '"';
+	while (i < len && o + 4 < room) {
+		n = in[i] < 0x80 ? 1 : utf8_length(in + i, len - i);
+		if (n == 0 || in[i] < 0x20 || in[i] == 0x7f || in[i] == '"' ||
+			in[i] == '\\') {
+			o += (size_t)snprintf(out->text + o,
+				sizeof(out->text) - o, "\\x%02x", in[i]);
+			i++;
+			continue;
+		}
+		memcpy(out->text + o, text + i, n);
+		o += n;
+		i += n;
+	}
+	if (i < len) {
+		memcpy(out->text + o, "...", 3);
+		o += 3;
+	}
+	if (quote)
+		out->text[o++] = '"';
+	out->text[o] = '\0';
+	return out->text;
+}
+
+const char *log_text(struct log_text *out, const char *text)
+{
+	return log_text_n(out, text, strlen(text));
+}

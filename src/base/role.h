@@ -1,0 +1,40 @@
+/*
+ * role.h - what the parent gives a role at its start.
+ * Used by:    parent/ (fills it in), receiver/receiver, relay/relay (read it).
+ * Ownership:  the role owns the descriptors; conf and counters live as long as
+ *             the process.
+ */
+#ifndef GMRELAY_BASE_ROLE_H
+#define GMRELAY_BASE_ROLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct conf;
+struct counters;
+
+#define LISTENERS_MAX     64
+#define LISTENER_NAME_MAX 120
+
+enum listener_kind {
+	LISTENER_SMTP,   /* TCP: allowed by address */
+	LISTENER_SUBMIT, /* Unix socket: the machine's own users */
+};
+
+struct listener {
+	int fd; /* bound, listening, non-blocking */
+	enum listener_kind kind;
+	char name[LISTENER_NAME_MAX]; /* "127.0.0.1:25", "[::1]:25", a path */
+};
+
+struct role {
+	const struct conf *conf;
+	int channel_fd;                  /* see base/channel.h */
+	const struct listener *listeners; /* receiver */
+	size_t listener_count;
+	int control_fd;            /* relay: listening Unix socket */
+	struct counters *counters; /* see base/counters.h */
+	unsigned watchdog_ms;      /* say CHANNEL_ALIVE this often; 0: never */
+};
+
+#endif

@@ -1,0 +1,237 @@
+/*
+ * util.c - clocks, randomness, hex and base64, whole reads and writes.
+ */
+#include "config.h"
+
+#include "base/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t clock_wall_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec;
+}
+
+int64_t clock_boot_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+uint64_t random_u64(void)
+{
+	uint64_t value = 0;
+
+	while (value == 0)
+		if (getrandom(&value, sizeof(value), 0) !=
+				(ssize_t)sizeof(value) &&
+			errno != EINTR)
+			abort();
+	return value;
+}
+
+uint32_t random_below(uint32_t limit)
+{
+	return (uint32_t)(random_u64() % limit);
+}
+
+const char *hex64(char text[HEX64_SIZE], uint64_t value)
+{
+	static const char digits[] = "0123456789abcdef";
+	int i;
+
+	for (i = HEX64_LEN - 1; i >= 0; i--) {
+		text[i] = digits[value & 15];
+		value >>= 4;
+	}
+	text[HEX64_LEN] = '\0';
+	return text;
+}
+
+int hex64_parse(const char *text, uint64_t *value_out)
+{
+	uint64_t value = 0;
+	int i;
+
+	for (i = 0; i < HEX64_LEN; i++) {
+		value <<= 4;
+		if (text[i] >= '0' && text[i] <= '9')
+			value |= (uint64_t)(text[i] - '0');
+		else if (text[i] >= 'a' && text[i] <= 'f')
+			value |= (uint64_t)(text[i] - 'a' + 10);
+		else
+			return -1;
+	}
+	*value_out = value;
+	return 0;
+}
+
+void *xcalloc(size_t count, size_t size)
+{
+	void *data = calloc(count, size);
+
+	if (data == NULL)
+		abort();
+	return data;
+}
+
+char *xstrdup(const char *text)
+{
+	char *copy = strdup(text);
+
+	if (copy == NULL)
+		abort();
+	return copy;
+}
+
+void wipe(void *data, size_t len)
+{
+	if (data != NULL)
+		explicit_bzero(data, len);
+}
+
+static const char base64_digits[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+int base64_encode(struct buf *out, const void *data, size_t len)
+{
+	const unsigned char *in = data;
+	char *to = buf_reserve(out, (len + 2) / 3 * 4);
+	uint32_t bits;
+	size_t i, n;
+
+	if (to == NULL)
+		return -1;
+	for (i = 0; i < len; i += 3) {
+		n = len - i < 3 ? len - i : 3;
+		bits = (uint32_t)in[i] << 16;
+		bits |= n > 1 ? (uint32_t)in[i + 1] << 8 : 0;
+		bits |= n > 2 ? (uint32_t)in[i + 2] : 0;
+		*to++ = base64_digits[bits >> 18];
+		*to++ = base64_digits[bits >> 12 & 63];
+		*to++ = n > 1 ? base64_digits[bits >> 6 & 63] : '=';
+		*to++ = n > 2 ? base64_digits[bits & 63] : '=';
+	}
+	out->len += (len + 2) / 3 * 4;
+	out->data[out->len] = '\0';
+	return 0;
+}
+
+static int base64_value(char c)
+{
+	const char *at = c != '\0' ? strchr(base64_digits, c) : NULL;
+
+	return at != NULL ? (int)(at - base64_digits) : -1;
+}
+
+int base64_decode(struct buf *out, const char *text, size_t len)
+{
+	unsigned char three[3];
+	size_t i, j, pad;
+	uint32_t bits;
+	int value;
+
+	if (len % 4 != 0)
+		return -1;
+	for (i = 0; i < len; i += 4) {
+		bits = 0;
+		pad = 0;
+		for (j = 0; j < 4; j++) {
+			value = base64_value(text[i + j]);
+			if (text[i + j] == '=' && i + 4 == len && j >= 2) {
+				pad++;
+				value = 0;
+			} else if (pad > 0) {
+				return -1;
+			}
+			if (value < 0)
+				return -1;
+			bits = bits << 6 | (uint32_t)value;
+		}
+		three[0] = (unsigned char)(bits >> 16);
+		three[1] = (unsigned char)(bits >> 8);
+		three[2] = (unsigned char)bits;
+		if (buf_add(out, three, 3 - pad) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int write_full(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+	ssize_t n;
+
+	while (len > 0) {
+		n = write(fd, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int pwrite_full(int fd, const void *data, size_t len, off_t offset)
+{
+	const char *p = data;
+	ssize_t n;
+
+	while (len > 0) {
+		n = pwrite(fd, p, len, offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		p += n;
+		offset += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+ssize_t pread_full(int fd, void *data, size_t len, off_t offset)
+{
+	char *p = data;
+	size_t got = 0;
+	ssize_t n;
+
+	while (got < len) {
+		n = pread(fd, p + got, len - got, offset + (off_t)got);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	return (ssize_t)got;
+}
+
+int sync_directory(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc, saved;
+
+	if (fd < 0)
+		return -1;
+	rc = fsync(fd);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return rc;
+}

@@ -1,0 +1,63 @@
+/*
+ * util.h - clocks, randomness, hex and base64, whole reads and writes.
+ * Used by:    every layer.
+ */
+#ifndef GMRELAY_BASE_UTIL_H
+#define GMRELAY_BASE_UTIL_H
+
+#include "base/buf.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Hex digits of an id, key or name, and room for them with their NUL. */
+#define HEX64_LEN  16
+#define HEX64_SIZE (HEX64_LEN + 1)
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Seconds since 1970 by the wall clock: for Date lines and people only. */
+int64_t clock_wall_s(void);
+
+/* Milliseconds by CLOCK_BOOTTIME: for everything that waits. Never jumps. */
+int64_t clock_boot_ms(void);
+
+/* 64 random bits, never 0. Aborts where the kernel has none. */
+uint64_t random_u64(void);
+
+/* A number in [0, limit), limit > 0. For jitter, not for secrets. */
+uint32_t random_below(uint32_t limit);
+
+/* Writes value as 16 lower-case hex digits. Returns text. */
+const char *hex64(char text[HEX64_SIZE], uint64_t value);
+
+/* Reads exactly 16 lower-case hex digits at text. Returns 0 or -1. */
+int hex64_parse(const char *text, uint64_t *value_out);
+
+/* Memory or death: for small things without which nothing can go on. */
+void *xcalloc(size_t count, size_t size);
+char *xstrdup(const char *text);
+
+/* Overwrites memory that held a secret; never optimised away. */
+void wipe(void *data, size_t len);
+
+/* Base64 (RFC 4648 section 4, padded) of data, appended to *out. Returns 0, or
+ * -1 when out is full. */
+int base64_encode(struct buf *out, const void *data, size_t len);
+
+/* Decodes text, appended to *out; white space is not accepted. Returns 0, or -1
+ * for bad base64 or a full buffer. */
+int base64_decode(struct buf *out, const char *text, size_t len);
+
+/* Write or read all of len bytes (EINTR and short transfers go on). Return 0;
+ * -1 with errno set. pread_full returns the bytes read, fewer only at the end
+ * of the file. */
+int write_full(int fd, const void *data, size_t len);
+int pwrite_full(int fd, const void *data, size_t len, off_t offset);
+ssize_t pread_full(int fd, void *data, size_t len, off_t offset);
+
+/* Opens a directory, syncs it, closes it. Returns 0; -1 with errno set. */
+int sync_directory(int dir_fd, const char *name);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * body.h - the message as it comes in (DATA or BDAT bytes) to clean lines, and
+ *          lines to the bytes of a DATA phase.
+ * Used by:    receiver/session (in), relay/session (out).
+ * Pure:       no descriptor, no clock, no log.
+ * Source:     RFC 5321 2.3.8, 4.1.1.4, 4.5.2; RFC 3030; the table in
+ *             ARCHITECTURE.md, "Normalisation".
+ */
+#ifndef GMRELAY_PROTO_BODY_H
+#define GMRELAY_PROTO_BODY_H
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define TEXT_LINE_MAX (64 * 1024) /* without line end */
+
+enum body_mode {
+	BODY_DATA, /* dots removed; CRLF.CRLF, and nothing else, ends */
+	BODY_BDAT, /* no dots; the end is told by body_decoder_end() */
+};
+
+enum body_problem {
+	BODY_FINE,
+	BODY_NUL,           /* 554 5.6.0 after the end of data */
+	BODY_LINE_TOO_LONG, /* 554 5.6.0 after the end of data */
+};
+
+/* One line without its end; text lives for the call. The callee may set
+ * decoder->in_header to false: bare CR then means a new line, no longer a
+ * space. */
+typedef void body_line_fn(void *arg, const char *text, size_t len);
+
+struct body_decoder {
+	enum body_mode mode;
+	bool in_header;   /* true at the start */
+	bool eight_bit;   /* a byte above 127 was seen */
+	bool bare_lf;     /* a line ended in LF alone */
+	bool bare_cr;     /* CR elsewhere than before LF */
+	enum body_problem problem; /* the first; no more lines are handed on */
+	body_line_fn *on_line;
+	void *arg;
+	struct buf held; /* the line begun in earlier bytes */
+	int state;       /* private to body.c */
+};
+
+/* Starts with the first byte after the DATA or BDAT command. */
+void body_decoder_init(struct body_decoder *d, enum body_mode mode,
+	body_line_fn *on_line, void *arg);
+
+/* Takes the len bytes at data; *used_out tells how many belong to the message.
+ * Returns 1 when the end of data was seen (bytes beyond *used_out are
+ * commands), 0 otherwise (all used). Goes on looking for the end after a
+ * problem. */
+int body_decoder_feed(struct body_decoder *d, const char *data, size_t len,
+	size_t *used_out);
+
+/* The last BDAT chunk has been fed: hands on a last line without line end. */
+void body_decoder_end(struct body_decoder *d);
+
+void body_decoder_free(struct body_decoder *d);
+
+/* Dot-stuffing for DATA, as a stream: at_line_start begins true and is kept
+ * between calls. The input is the stored form: lines that end in CRLF. */
+struct dot_stuffer {
+	bool at_line_start;
+};
+
+/* Appends data to out with a dot before each line's leading dot. Needs at most
+ * 2 * len bytes of room. Returns 0, -1 when out is full (out unchanged). */
+int dot_stuff(struct dot_stuffer *s, const char *data, size_t len,
+	struct buf *out);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * command.h - one SMTP command line to verb and argument; the parameters of
+ *             MAIL, RCPT and BDAT.
+ * Used by:    receiver/verbs.
+ * Pure:       no descriptor, no clock, no log.
+ * Source:     RFC 5321 4.1.1, 4.1.2; RFC 1870, 6152, 6531, 3030.
+ */
+#ifndef GMRELAY_PROTO_COMMAND_H
+#define GMRELAY_PROTO_COMMAND_H
+
+#include "base/err.h"
+#include "proto/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VERB_MAX 12
+
+struct command {
+	char verb[VERB_MAX + 1]; /* upper case; "" when it is no word */
+	const char *arg;         /* white space around it removed */
+	size_t arg_len;
+};
+
+/* Splits a line (no line end). Returns 0; -1 with err when it holds NUL, CR or
+ * is empty. Longer words than VERB_MAX give verb "". */
+int command_parse(struct command *out, const char *line, size_t len,
+	struct err *err);
+
+enum command_body { COMMAND_BODY_7BIT, COMMAND_BODY_8BITMIME };
+
+struct command_mail {
+	struct address reverse_path;
+	bool has_size;
+	uint64_t size; /* RFC 1870: octets */
+	enum command_body body;
+	bool smtputf8;
+};
+
+/* The argument of MAIL: "FROM:<path> [parameters]". Tolerant: case, spaces
+ * around the colon, what address_parse_path() tolerates, unknown parameters
+ * ignored (strict: 555). err->kind: ERR_SYNTAX bad syntax (501), ERR_LIMIT an
+ * unknown or bad parameter (555). Returns 0, -1 with err. */
+int command_parse_mail(struct command_mail *out, const char *arg, size_t len,
+	bool tolerant, struct err *err);
+
+/* The argument of RCPT: "TO:<path> [parameters]"; as above. */
+int command_parse_rcpt(struct address *out, const char *arg, size_t len,
+	bool tolerant, struct err *err);
+
+/* The argument of BDAT (RFC 3030 section 2): "SIZE [LAST]". Returns 0, -1. */
+int command_parse_bdat(
+	const char *arg, size_t len, uint64_t *size_out, bool *last_out);
+
+#endif

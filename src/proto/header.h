@@ -1,0 +1,80 @@
+/*
+ * header.h - the header block of a message: repaired so that Gmail takes it.
+ *            The only changes we make to a message (ARCHITECTURE.md,
+ *            "Normalisation").
+ * Used by:    receiver/session.
+ * Pure:       no descriptor, no log; time and ids come in.
+ * Source:     RFC 5322 2.2, 3.6; RFC 2047; RFC 6409 section 8 (a submission
+ *             server may complete a message); RFC 5321 4.4 and 6.3.
+ */
+#ifndef GMRELAY_PROTO_HEADER_H
+#define GMRELAY_PROTO_HEADER_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HEADER_BLOCK_MAX  (512 * 1024) /* octets, all lines with CRLF */
+#define HEADER_LINE_MAX   998          /* RFC 5322 2.1.1, without CRLF */
+#define HEADER_RECEIVED_MAX 30         /* hops; more is a loop */
+
+struct header_block {
+	struct buf text;   /* the lines as they came, each with CRLF */
+	bool ended;        /* the empty line, or what cannot be a header, came */
+	bool too_large;    /* beyond HEADER_BLOCK_MAX */
+	unsigned received; /* Received fields */
+};
+
+void header_block_init(struct header_block *h);
+void header_block_free(struct header_block *h);
+
+/* Takes the next line of the message, without its end. Returns 1 when it
+ * belonged to the header block (the empty line that ends it included), 0 when
+ * the block had ended before it or ends with it because it is no header line
+ * (a first "From " or ">From " line is dropped and counts as header): the
+ * line is then the first of the body. */
+int header_block_add(struct header_block *h, const char *line, size_t len);
+
+struct header_context {
+	const char *received;     /* our Received field's value, one line */
+	const char *message_id;   /* to use where there is none: "x@host" */
+	const char *from_address; /* to use where there is no From */
+	int64_t now_s;            /* for a missing Date */
+	int utc_offset_s;
+	bool smtputf8; /* the client asked: raw UTF-8 may stay */
+};
+
+/* What was done, for the log line and the counters. */
+enum header_repair {
+	HEADER_ADDED_DATE = 1 << 0,
+	HEADER_ADDED_MESSAGE_ID = 1 << 1,
+	HEADER_ADDED_FROM = 1 << 2,
+	HEADER_REMOVED_BCC = 1 << 3,
+	HEADER_ENCODED_8BIT = 1 << 4,
+	HEADER_FOLDED = 1 << 5,
+	HEADER_ENDED_EARLY = 1 << 6, /* no empty line before the body */
+};
+
+struct header_result {
+	unsigned repairs;   /* enum header_repair */
+	bool needs_smtputf8; /* an address in a header field needs it */
+};
+
+/* Writes the repaired block with its final empty line to out: Received first,
+ * then the fields in their order, then what was missing. Returns 0; -1 with
+ * err: ERR_LIMIT too large (554 5.6.0), ERR_PROTOCOL more than
+ * HEADER_RECEIVED_MAX hops (554 5.4.6). */
+int header_repair(const struct header_block *h, const struct header_context *c,
+	struct buf *out, struct header_result *result, struct err *err);
+
+/* "no-date,bcc-removed" for the log, "" for none. Returns text. */
+const char *header_repairs_print(unsigned repairs, char *text, size_t size);
+
+/* "Sun, 22 Nov 2026 04:05:06 +0000" (RFC 5322 3.3). Returns text. */
+const char *header_date_print(
+	int64_t now_s, int utc_offset_s, char *text, size_t size);
+
+#endif

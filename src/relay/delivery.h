@@ -1,0 +1,71 @@
+/*
+ * delivery.h - one transaction: what the upstream session is given to send,
+ *              and the results it brings back.
+ * Used by:    relay/dispatch (makes it, judges the whole), relay/upstream
+ *             (sends it, fills in the results).
+ */
+#ifndef GMRELAY_RELAY_DELIVERY_H
+#define GMRELAY_RELAY_DELIVERY_H
+
+#include "base/err.h"
+#include "proto/reply.h"
+#include "relay/gmail.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define DELIVERY_RCPT_MAX 100 /* a transaction; Gmail's limit */
+
+/* The message's bytes, read forward once and checked against the spool's
+ * checksum on the way: the last bytes come only when it was right. */
+struct content;
+
+/* Reads up to len bytes. Returns the count; 0 at the end; -1 with err (read
+ * error, or ERR_DAMAGED: then nothing may be sent as its end). */
+ssize_t content_read(
+	struct content *c, void *data, size_t len, struct err *err);
+
+/* True when everything was read. */
+bool content_at_end(const struct content *c);
+
+/* Starts again from the first byte. Returns 0, -1 with err. */
+int content_rewind(struct content *c, struct err *err);
+
+void content_free(struct content **c);
+
+enum rcpt_outcome {
+	OUTCOME_UNTRIED,   /* nothing is known: as if it had not been sent */
+	OUTCOME_DELIVERED, /* 250 after the last byte */
+	OUTCOME_RETRY,     /* refused for now, the message's own matter */
+	OUTCOME_FAIL,      /* refused for good */
+	OUTCOME_SPLIT,     /* belongs into a further transaction, at once */
+	OUTCOME_SUSPECT,   /* see ACTION_SUSPECT */
+};
+
+struct delivery_rcpt {
+	const char *address; /* borrowed from the delivery's owner */
+	size_t index;        /* the owner's */
+	enum rcpt_outcome outcome;
+	struct reply reply;            /* code 0: none */
+	const struct gmail_rule *rule; /* that judged reply; NULL: none */
+};
+
+struct delivery {
+	uint64_t id;
+	const char *reverse_path; /* as it goes on the wire */
+	struct delivery_rcpt rcpts[DELIVERY_RCPT_MAX];
+	size_t rcpt_count;
+	uint64_t size; /* octets of content */
+	bool eight_bit;
+	bool smtputf8;
+	struct content *content; /* owned */
+	bool in_doubt;   /* the answer to the last byte was lost: outcomes are
+			    UNTRIED, but it may have been delivered */
+	bool damaged;    /* content could not be read; the connection was cut */
+	struct err problem; /* why, when damaged */
+	void *owner;        /* the maker's */
+};
+
+#endif
