@@ -1,0 +1,51 @@
+# src/local.mk - libgmrelay.a is all but the programs' own files; daemon, tools
+# and tests link it. Keep the lists sorted.
+noinst_LIBRARIES += libgmrelay.a
+
+libgmrelay_a_SOURCES = \
+	src/base/buf.c \
+	src/base/buf.h \
+	src/base/channel.h \
+	src/base/conf.h \
+	src/base/counters.h \
+	src/base/credential.h \
+	src/base/err.c \
+	src/base/err.h \
+	src/base/hash.c \
+	src/base/hash.h \
+	src/base/log.c \
+	src/base/log.h \
+	src/base/role.h \
+	src/base/util.c \
+	src/base/util.h \
+	src/base/worker.c \
+	src/base/worker.h \
+	src/proto/address.h \
+	src/proto/body.h \
+	src/proto/command.h \
+	src/proto/header.h \
+	src/proto/line.h \
+	src/proto/reply.h \
+	src/relay/auth.h \
+	src/relay/delivery.h \
+	src/relay/gmail.h \
+	src/relay/resolve.h \
+	src/relay/tls.h \
+	src/relay/upstream.h \
+	src/spool/envelope.h \
+	src/spool/journal_write.h
+
+# what every program links
+gmrelay_libs = \
+	libgmrelay.a \
+	$(EVENT_OPENSSL_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) \
+	$(CONFUSE_LIBS) $(JANSSON_LIBS)
+
+# The programs: take the hash signs away when the file with main() is there.
+#sbin_PROGRAMS += src/gmrelayd
+#src_gmrelayd_SOURCES = src/main.c
+#src_gmrelayd_LDADD = $(gmrelay_libs)
+
+#sbin_PROGRAMS += src/gmrelayctl
+#src_gmrelayctl_SOURCES = src/ctl/main.c
+#src_gmrelayctl_LDADD = $(gmrelay_libs)

@@ -1,0 +1,44 @@
+# tests/local.mk - `make check`: unit tests and integration scenarios, all of
+# which speak TAP. Keep the lists sorted.
+
+# --- unit tests: tests/unit/test_NAME.c, one cmocka group each. Add the name
+# --- to unit_tests; a program that needs more than its one file says so below.
+unit_tests =
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+endif
+
+LDADD = $(gmrelay_libs) $(CMOCKA_LIBS)
+
+# --- integration: tests/integration/NAME.py, scenarios in each
+integration_lib = \
+	tests/integration/lib/fakegmail.py \
+	tests/integration/lib/harness.py
+
+integration_tests =
+
+if HAVE_PYTHON3
+TESTS += $(integration_tests)
+endif
+
+EXTRA_DIST += $(integration_lib) $(integration_tests)
+
+# --- how they are run
+TEST_EXTENSIONS = .py
+LOG_DRIVER = $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+PY_LOG_DRIVER = $(LOG_DRIVER)
+PY_LOG_COMPILER = $(PYTHON3)
+AM_PY_LOG_FLAGS = -B
+AM_TESTS_ENVIRONMENT = \
+	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
+	GMRELAYD='$(abs_top_builddir)/src/gmrelayd'; export GMRELAYD; \
+	GMRELAYCTL='$(abs_top_builddir)/src/gmrelayctl'; export GMRELAYCTL; \
+	top_builddir='$(abs_top_builddir)'; export top_builddir; \
+	top_srcdir='$(abs_top_srcdir)'; export top_srcdir;
+
+# the crash scenarios, long: 200 rounds of kill -9
+check-long: all
+	CRASH_ROUNDS=200 $(MAKE) $(AM_MAKEFLAGS) check
+.PHONY: check-long
