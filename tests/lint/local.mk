@@ -1,10 +1,11 @@
 # tests/lint/local.mk - `make lint`: style is a program, not an opinion.
+# LINT_STEPS="format includes" runs these steps only.
 EXTRA_DIST += \
 	tests/lint/includes.py \
 	tests/lint/limits.py \
 	tests/lint/run
 
-lint:
-	top_builddir='$(abs_top_builddir)' \
-	$(SHELL) $(top_srcdir)/tests/lint/run $(LINT_STEPS)
+lint: config.h
+	@top_builddir='$(abs_top_builddir)' CC='$(CC)' PYTHON3='$(PYTHON3)' \
+	bash $(top_srcdir)/tests/lint/run $(LINT_STEPS)
 .PHONY: lint
