@@ -10,30 +10,13 @@
 #include "base/err.h"
 #include "proto/reply.h"
 #include "relay/gmail.h"
+#include "spool/content.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #define DELIVERY_RCPT_MAX 100 /* a transaction; Gmail's limit */
-
-/* The message's bytes, read forward once and checked against the spool's
- * checksum on the way: the last bytes come only when it was right. */
-struct content;
-
-/* Reads up to len bytes. Returns the count; 0 at the end; -1 with err (read
- * error, or ERR_DAMAGED: then nothing may be sent as its end). */
-ssize_t content_read(
-	struct content *c, void *data, size_t len, struct err *err);
-
-/* True when everything was read. */
-bool content_at_end(const struct content *c);
-
-/* Starts again from the first byte. Returns 0, -1 with err. */
-int content_rewind(struct content *c, struct err *err);
-
-void content_free(struct content **c);
 
 enum rcpt_outcome {
 	OUTCOME_UNTRIED,   /* nothing is known: as if it had not been sent */

@@ -1,0 +1,54 @@
+/*
+ * report.h - delivery status notifications and delay notices.
+ * Used by:    relay/dispatch.
+ * Pure:       no descriptor, no log; time and names come in.
+ * Source:     RFC 3461, 3462/6522, 3464, 3834; RFC 5321 4.5.5 and 6.1.
+ */
+#ifndef GMRELAY_RELAY_REPORT_H
+#define GMRELAY_RELAY_REPORT_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "spool/content.h"
+#include "spool/envelope.h"
+
+#include <stdint.h>
+
+/* How much of the original's header block a report quotes. */
+#define REPORT_HEADERS_MAX (32 * 1024)
+
+enum report_kind {
+	REPORT_FAILED,  /* recipients failed for good */
+	REPORT_DELAYED, /* still trying */
+};
+
+struct report {
+	enum report_kind kind;
+	const struct envelope *original; /* recipients: those FAILED, or those
+					    PENDING for a delay, are reported */
+	struct content *content;         /* the original; read from its start */
+	const char *to;                  /* who gets the report */
+	const char *from;                /* the account's address */
+	const char *hostname;            /* of this relay */
+	uint64_t id;                     /* of the report itself */
+	int64_t now_s;
+	int64_t expire_s; /* DELAYED: seconds until we give up; -1 unknown */
+	const char *advice; /* what to do, or NULL */
+};
+
+/* Writes the whole report message (CRLF lines, not dot-stuffed) to out. Returns
+ * 0, -1 with err when out is full. An unreadable original only loses its
+ * headers' part. */
+int report_write(const struct report *r, struct buf *out, struct err *err);
+
+/* Who hears about a message: its reverse-path when that is an address that can
+ * be reached from Gmail, else postmaster, else NULL (nobody: log it). Never for
+ * a null reverse-path or a report. The result points into its arguments. */
+const char *report_recipient(
+	const struct envelope *original, const char *postmaster);
+
+/* The report's id follows from the message's, so that a report written again
+ * after a crash is the same one. */
+uint64_t report_id(uint64_t message_id, enum report_kind kind);
+
+#endif
