@@ -41,6 +41,8 @@ char *buf_reserve(struct buf *b, size_t len)
 	if (b->len + len + 1 > b->cap) {
 		while (cap < b->len + len + 1)
 			cap *= 2;
+		if (cap - 1 > b->max)
+			cap = b->max + 1;
 		data = realloc(b->data, cap);
 		if (data == NULL)
 			return NULL;

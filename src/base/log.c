@@ -5,10 +5,13 @@
 
 #include "base/log.h"
 
+#include "base/util.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,11 +32,25 @@ static const struct {
 	[LOG_LEVEL_DEBUG] = {LOG_DEBUG, "debug"},
 };
 
+/* The variable is inherited by whatever a service starts; only the device and
+ * inode tell whether our stderr is the stream it means (systemd.exec(5)). */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream != NULL &&
+	       sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
+	       st.st_ino == inode;
+}
+
 void log_open(enum log_level level, bool to_syslog)
 {
 	log_limit = level;
 	log_syslog = to_syslog;
-	log_journal = getenv("JOURNAL_STREAM") != NULL;
+	log_journal = stderr_is_journal();
 	if (to_syslog)
 		openlog("gmrelayd", LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
@@ -68,7 +85,8 @@ static size_t put_prefix(char *line, size_t size, enum log_level level)
 	return (size_t)len;
 }
 
-static void log_write(enum log_level level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void log_write(
+	enum log_level level, const char *format, va_list args)
 {
 	char line[LOG_LINE_MAX];
 	size_t len;
@@ -143,32 +161,6 @@ void bug(const char *format, ...)
 	abort();
 }
 
-/* Length of the valid UTF-8 sequence at s (RFC 3629), or 0. */
-static size_t utf8_length(const unsigned char *s, size_t len)
-{
-	size_t need, i;
-
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		need = 2;
-	else if (s[0] >= 0xe0 && s[0] <= 0xef)
-		need = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		need = 4;
-	else
-		return 0;
-	if (need > len)
-		return 0;
-	for (i = 1; i < need; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	/* overlong forms, surrogates, C1 controls, beyond U+10FFFF */
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-		(s[0] == 0xf0 && s[1] < 0x90) ||
-		(s[0] == 0xf4 && s[1] > 0x8f) || (s[0] == 0xc2 && s[1] < 0xa0))
-		return 0;
-	return need;
-}
-
 static bool needs_quotes(const char *text, size_t len)
 {
 	size_t i;
@@ -189,7 +181,7 @@ const char *log_text_n(struct log_text *out, const char *text, size_t len)
 	if (quote)
 		out->text[o++] = '"';
 	while (i < len && o + 4 < room) {
-		n = in[i] < 0x80 ? 1 : utf8_length(in + i, len - i);
+		n = utf8_char_len(text + i, len - i);
 		if (n == 0 || in[i] < 0x20 || in[i] == 0x7f || in[i] == '"' ||
 			in[i] == '\\') {
 			o += (size_t)snprintf(out->text + o,

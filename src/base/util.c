@@ -1,5 +1,5 @@
 /*
- * util.c - clocks, randomness, hex and base64, whole reads and writes.
+ * util.c - clocks, randomness, hex, UTF-8, base64, whole reads and writes.
  */
 #include "config.h"
 
@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -77,6 +78,45 @@ int hex64_parse(const char *text, uint64_t *value_out)
 	return 0;
 }
 
+/* How many bytes the lead byte announces, and the range of the second one that
+ * keeps out overlong forms, surrogates, C1 controls and what is beyond
+ * U+10FFFF (RFC 3629 section 4). */
+static const struct utf8_row {
+	unsigned char first, last;
+	unsigned char second_first, second_last;
+	unsigned char len;
+} utf8_rows[] = {
+	{0xc2, 0xc2, 0xa0, 0xbf, 2},
+	{0xc3, 0xdf, 0x80, 0xbf, 2},
+	{0xe0, 0xe0, 0xa0, 0xbf, 3},
+	{0xe1, 0xec, 0x80, 0xbf, 3},
+	{0xed, 0xed, 0x80, 0x9f, 3},
+	{0xee, 0xef, 0x80, 0xbf, 3},
+	{0xf0, 0xf0, 0x90, 0xbf, 4},
+	{0xf1, 0xf3, 0x80, 0xbf, 4},
+	{0xf4, 0xf4, 0x80, 0x8f, 4},
+};
+
+size_t utf8_char_len(const char *text, size_t len)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	const struct utf8_row *row = utf8_rows;
+	const struct utf8_row *end = utf8_rows + COUNT_OF(utf8_rows);
+	size_t i;
+
+	if (len > 0 && s[0] < 0x80)
+		return 1;
+	while (row < end && len > 0 && s[0] > row->last)
+		row++;
+	if (len == 0 || row == end || s[0] < row->first || len < row->len ||
+		s[1] < row->second_first || s[1] > row->second_last)
+		return 0;
+	for (i = 2; i < row->len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return row->len;
+}
+
 void *xcalloc(size_t count, size_t size)
 {
 	void *data = calloc(count, size);
@@ -135,37 +175,51 @@ static int base64_value(char c)
 	return at != NULL ? (int)(at - base64_digits) : -1;
 }
 
+/* Decodes the four digits at text. Returns how many bytes they are, or -1. Only
+ * the last four may be padded. */
+static int base64_four(const char *text, bool last, unsigned char three[3])
+{
+	uint32_t bits = 0;
+	int i, value, pad = 0;
+
+	for (i = 0; i < 4; i++) {
+		value = base64_value(text[i]);
+		if (text[i] == '=' && last && i >= 2) {
+			pad++;
+			value = 0;
+		} else if (pad > 0) {
+			return -1;
+		}
+		if (value < 0)
+			return -1;
+		bits = bits << 6 | (uint32_t)value;
+	}
+	three[0] = (unsigned char)(bits >> 16);
+	three[1] = (unsigned char)(bits >> 8);
+	three[2] = (unsigned char)bits;
+	return 3 - pad;
+}
+
 int base64_decode(struct buf *out, const char *text, size_t len)
 {
+	size_t before = out->len;
 	unsigned char three[3];
-	size_t i, j, pad;
-	uint32_t bits;
-	int value;
+	size_t i;
+	int n = len % 4 == 0 ? 0 : -1;
 
-	if (len % 4 != 0)
-		return -1;
-	for (i = 0; i < len; i += 4) {
-		bits = 0;
-		pad = 0;
-		for (j = 0; j < 4; j++) {
-			value = base64_value(text[i + j]);
-			if (text[i + j] == '=' && i + 4 == len && j >= 2) {
-				pad++;
-				value = 0;
-			} else if (pad > 0) {
-				return -1;
-			}
-			if (value < 0)
-				return -1;
-			bits = bits << 6 | (uint32_t)value;
-		}
-		three[0] = (unsigned char)(bits >> 16);
-		three[1] = (unsigned char)(bits >> 8);
-		three[2] = (unsigned char)bits;
-		if (buf_add(out, three, 3 - pad) != 0)
-			return -1;
+	for (i = 0; i < len && n >= 0; i += 4) {
+		n = base64_four(text + i, i + 4 == len, three);
+		if (n >= 0 && buf_add(out, three, (size_t)n) != 0)
+			n = -1;
 	}
-	return 0;
+	wipe(three, sizeof(three));
+	if (n >= 0)
+		return 0;
+	if (out->len > before) {
+		out->len = before;
+		out->data[before] = '\0';
+	}
+	return -1;
 }
 
 int write_full(int fd, const void *data, size_t len)

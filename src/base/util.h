@@ -1,5 +1,5 @@
 /*
- * util.h - clocks, randomness, hex and base64, whole reads and writes.
+ * util.h - clocks, randomness, hex, UTF-8, base64, whole reads and writes.
  * Used by:    every layer.
  */
 #ifndef GMRELAY_BASE_UTIL_H
@@ -35,6 +35,10 @@ const char *hex64(char text[HEX64_SIZE], uint64_t value);
 /* Reads exactly 16 lower-case hex digits at text. Returns 0 or -1. */
 int hex64_parse(const char *text, uint64_t *value_out);
 
+/* Length of the character at text: 1 for ASCII, 2 to 4 for valid UTF-8 (RFC
+ * 3629), 0 where it is neither, is cut at len or is a C1 control character. */
+size_t utf8_char_len(const char *text, size_t len);
+
 /* Memory or death: for small things without which nothing can go on. */
 void *xcalloc(size_t count, size_t size);
 char *xstrdup(const char *text);
@@ -47,7 +51,7 @@ void wipe(void *data, size_t len);
 int base64_encode(struct buf *out, const void *data, size_t len);
 
 /* Decodes text, appended to *out; white space is not accepted. Returns 0, or -1
- * for bad base64 or a full buffer. */
+ * for bad base64 or a full buffer (out unchanged). */
 int base64_decode(struct buf *out, const char *text, size_t len);
 
 /* Write or read all of len bytes (EINTR and short transfers go on). Return 0;

@@ -186,6 +186,7 @@ size_t worker_pending(const struct worker *w)
 void worker_free(struct worker **wp)
 {
 	struct worker *w = *wp;
+	struct worker_job *job;
 
 	*wp = NULL;
 	if (w == NULL)
@@ -196,6 +197,12 @@ void worker_free(struct worker **wp)
 	pthread_mutex_unlock(&w->mutex);
 	pthread_join(w->thread, NULL);
 	hand_back(w);
+	while ((job = list_shift(&w->waiting)) != NULL) {
+		/* submitted by a done() just now; the thread is gone */
+		job->run(job);
+		w->pending--;
+		job->done(job);
+	}
 	event_free(w->event);
 	close(w->eventfd);
 	pthread_cond_destroy(&w->wake);

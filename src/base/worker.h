@@ -41,7 +41,8 @@ void worker_submit(struct worker *w, struct worker_job *job);
 size_t worker_pending(const struct worker *w);
 
 /* Runs what was submitted to its end, in the thread, then the done() of each,
- * then ends the thread. NULL is fine. */
+ * then ends the thread. What a done() submits meanwhile is run here and now.
+ * NULL is fine. No done() may call it. */
 void worker_free(struct worker **w);
 
 #endif
