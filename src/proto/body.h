@@ -27,6 +27,10 @@ enum body_problem {
 	BODY_LINE_TOO_LONG, /* 554 5.6.0 after the end of data */
 };
 
+/* Line ends: CRLF, LF, and any number of CRs before LF (some devices send CR CR
+ * LF). After each of them a dot is removed; after a bare CR that became a new
+ * line none is, for to the sender no line began there. Out of memory aborts. */
+
 /* One line without its end; text lives for the call. The callee may set
  * decoder->in_header to false: bare CR then means a new line, no longer a
  * space. */
@@ -37,12 +41,13 @@ struct body_decoder {
 	bool in_header;   /* true at the start */
 	bool eight_bit;   /* a byte above 127 was seen */
 	bool bare_lf;     /* a line ended in LF alone */
-	bool bare_cr;     /* CR elsewhere than before LF */
+	bool bare_cr;     /* CR elsewhere than right before LF */
 	enum body_problem problem; /* the first; no more lines are handed on */
 	body_line_fn *on_line;
 	void *arg;
 	struct buf held; /* the line begun in earlier bytes */
-	int state;       /* private to body.c */
+	int state;       /* private to body.c, as is: */
+	size_t cr_run;   /* CRs whose meaning the next byte tells */
 };
 
 /* Starts with the first byte after the DATA or BDAT command. */

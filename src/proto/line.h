@@ -28,9 +28,10 @@ struct line {
 
 void line_splitter_init(struct line_splitter *s, size_t max);
 
-/* Looks for one line in the len bytes at data: ended by CRLF or LF. Returns 1
- * with *out set; 0 need more (out->used bytes, maybe 0, can be dropped); -1 a
- * line beyond max just ended (drop out->used bytes). */
+/* Looks for one line in the len bytes at data: ended by CRLF or LF, or by CR CR
+ * LF, as some devices do. Returns 1 with *out set; 0 need more (out->used
+ * bytes, maybe 0, can be dropped); -1 a line beyond max just ended (drop
+ * out->used bytes). */
 int line_split(struct line_splitter *s, const char *data, size_t len,
 	struct line *out);
 
