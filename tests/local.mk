@@ -31,7 +31,7 @@ if HAVE_PYTHON3
 TESTS += $(integration_tests)
 endif
 
-EXTRA_DIST += $(integration_lib) $(integration_tests)
+EXTRA_DIST += $(integration_lib) $(integration_tests) tests/packages.sh
 
 # --- how they are run
 if SANITIZERS
