@@ -5,8 +5,10 @@ noinst_LIBRARIES += libgmrelay.a
 libgmrelay_a_SOURCES = \
 	src/base/buf.c \
 	src/base/buf.h \
+	src/base/channel.c \
 	src/base/channel.h \
 	src/base/conf.h \
+	src/base/counters.c \
 	src/base/counters.h \
 	src/base/credential.h \
 	src/base/err.c \
@@ -20,12 +22,32 @@ libgmrelay_a_SOURCES = \
 	src/base/util.h \
 	src/base/worker.c \
 	src/base/worker.h \
+	src/parent/check.c \
+	src/parent/check.h \
+	src/parent/child.c \
+	src/parent/child.h \
+	src/parent/listen.c \
+	src/parent/listen.h \
+	src/parent/notify.c \
+	src/parent/notify.h \
+	src/parent/parent.c \
+	src/parent/parent.h \
+	src/parent/parent_internal.h \
+	src/parent/privs.c \
+	src/parent/privs.h \
+	src/parent/reload.c \
+	src/parent/setup.c \
+	src/parent/spooldir.c \
+	src/parent/spooldir.h \
+	src/parent/unixsock.c \
+	src/parent/unixsock.h \
 	src/proto/address.h \
 	src/proto/body.h \
 	src/proto/command.h \
 	src/proto/header.h \
 	src/proto/line.h \
 	src/proto/reply.h \
+	src/receiver/receiver.h \
 	src/relay/auth.h \
 	src/relay/delivery.h \
 	src/relay/gmail.h \

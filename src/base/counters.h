@@ -17,11 +17,11 @@
 struct receiver_counters {
 	_Atomic uint64_t connections; /* sessions begun */
 	_Atomic uint64_t refused;     /* clients outside allow */
-	_Atomic uint64_t busy;        /* turned away: max-clients and the like */
-	_Atomic uint64_t accepted;    /* messages acknowledged with 250 */
+	_Atomic uint64_t busy;     /* turned away: max-clients and the like */
+	_Atomic uint64_t accepted; /* messages acknowledged with 250 */
 	_Atomic uint64_t accepted_bytes;
-	_Atomic uint64_t rejected;  /* messages or recipients answered 5xx */
-	_Atomic uint64_t deferred;  /* messages answered 4xx: disk, limits */
+	_Atomic uint64_t rejected; /* messages or recipients answered 5xx */
+	_Atomic uint64_t deferred; /* messages answered 4xx: disk, limits */
 	_Atomic uint64_t open_sessions;
 };
 
@@ -49,8 +49,12 @@ struct counters_pages; /* the parent's, made before it forks */
 /* Makes both pages. Returns NULL with err. */
 struct counters_pages *counters_pages_new(struct err *err);
 
+/* Closes the descriptors; what was mapped stays. NULL inside is fine. */
+void counters_pages_free(struct counters_pages **pages);
+
 /* In a role's process, after the fork: maps its own page for writing and the
- * other for reading, and closes the descriptors. Returns 0, -1 with err. */
+ * other for reading, and closes the descriptors. The counts of an earlier
+ * process of this side go on, but for open_sessions. Returns 0, -1 with err. */
 int counters_map(struct counters_pages *pages, enum counters_side side,
 	struct counters *out, struct err *err);
 

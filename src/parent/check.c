@@ -1,0 +1,128 @@
+/*
+ * check.c - a configuration looked at as a whole.
+ */
+#include "config.h"
+
+#include "parent/check.h"
+
+#include "base/conf.h"
+#include "base/credential.h"
+#include "base/util.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FINDING_MAX = 2 * ERR_TEXT_MAX + 64 };
+
+/* A file name can be as long as it likes; the reason comes behind it. */
+enum { FILE_SHOWN_MAX = ERR_TEXT_MAX };
+
+static size_t check_passwords(
+	const struct check_result *r, check_tell_fn *tell, void *arg)
+{
+	const struct conf_account *account;
+	char text[FINDING_MAX];
+	struct err err;
+	size_t i, errors = 0;
+
+	for (i = 0; i < r->conf->account_count; i++) {
+		account = &r->conf->accounts[i];
+		if (credential_check(account->password_file, r->users.relay.gid,
+			    &err) == 0)
+			continue;
+		snprintf(text, sizeof(text), "%.*s:%u: password-file: %s",
+			FILE_SHOWN_MAX, r->conf->file, account->line, err.text);
+		tell(arg, false, text);
+		errors++;
+	}
+	return errors;
+}
+
+static size_t check_users(
+	struct check_result *r, check_tell_fn *tell, void *arg)
+{
+	char text[FINDING_MAX];
+	struct err err;
+
+	if (privs_find_users(r->conf, &r->users, &err) == 0)
+		return 0;
+	snprintf(text, sizeof(text), "%.*s: %s", FILE_SHOWN_MAX, r->conf->file,
+		err.text);
+	tell(arg, false, text);
+	/* so that the password files can be judged all the same */
+	r->users.relay.gid = (gid_t)-1;
+	return 1;
+}
+
+int check_file(const char *file, check_tell_fn *tell, void *arg,
+	struct check_result *out)
+{
+	struct conf_problems *problems = xcalloc(1, sizeof(*problems));
+	size_t i, errors;
+
+	memset(out, 0, sizeof(*out));
+	out->conf = conf_load(file, problems);
+	for (i = 0; i < problems->count; i++)
+		tell(arg, problems->items[i].warning, problems->items[i].text);
+	free(problems);
+	if (out->conf == NULL)
+		return -1;
+	errors = check_users(out, tell, arg);
+	errors += check_passwords(out, tell, arg);
+	if (errors == 0)
+		return 0;
+	check_free(out);
+	return -1;
+}
+
+void check_free(struct check_result *result)
+{
+	conf_free(&result->conf);
+}
+
+void check_tell_stderr(void *arg, bool warning, const char *text)
+{
+	(void)arg;
+	fprintf(stderr, "%s%s\n", text, warning ? " (a warning)" : "");
+}
+
+static void print_summary(const struct check_result *r)
+{
+	const struct conf *conf = r->conf;
+	const struct conf_account *a;
+	size_t i;
+
+	printf("%s: configuration is good\n", conf->file);
+	for (i = 0; i < conf->account_count; i++) {
+		a = &conf->accounts[i];
+		printf("account %s: %s by %s port %u, %s\n", a->name,
+			a->username, a->host, a->port,
+			a->tls == CONF_TLS_STARTTLS ? "STARTTLS"
+						    : "implicit TLS");
+	}
+	printf("listen:");
+	for (i = 0; i < conf->listen_count; i++)
+		printf(" %s", conf->listen[i].text);
+	printf("\nwho may send:");
+	for (i = 0; i < conf->allow_count; i++)
+		printf(" %s", conf->allow[i].text);
+	printf("\nspool: %s\n", conf->spool);
+	if (r->users.root)
+		printf("users: receiver uid %u, relay uid %u\n",
+			(unsigned)r->users.receiver.uid,
+			(unsigned)r->users.relay.uid);
+	else
+		printf("users: not root, both roles would run as uid %u\n",
+			(unsigned)r->users.relay.uid);
+}
+
+int check_main(const char *file)
+{
+	struct check_result result;
+
+	if (check_file(file, check_tell_stderr, NULL, &result) != 0)
+		return 1;
+	print_summary(&result);
+	check_free(&result);
+	return fflush(stdout) == 0 ? 0 : 1;
+}

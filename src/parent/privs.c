@@ -1,0 +1,204 @@
+/*
+ * privs.c - users by name or number; what a role gives up before it works.
+ */
+#include "config.h"
+
+#include "parent/privs.h"
+
+#include "base/conf.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static bool is_number(const char *text)
+{
+	return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
+}
+
+static int find_by_number(const char *setting, const char *text,
+	struct privs_user *out, struct err *err)
+{
+	const struct passwd *entry;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, NULL, 10);
+	/* (uid_t)-1 means "leave it" to setresuid(2) */
+	if (errno != 0 || value >= UINT32_MAX)
+		return err_set(err, ERR_CONFIG, "%s = %s: no number of a user",
+			setting, text);
+	out->uid = (uid_t)value;
+	entry = getpwuid(out->uid);
+	out->gid = entry != NULL ? entry->pw_gid : (gid_t)value;
+	return 0;
+}
+
+int privs_find_user(const char *setting, const char *name,
+	struct privs_user *out, struct err *err)
+{
+	const struct passwd *entry;
+
+	if (is_number(name))
+		return find_by_number(setting, name, out, err);
+	errno = 0;
+	entry = getpwnam(name);
+	if (entry == NULL && errno != 0 && errno != ENOENT && errno != ESRCH)
+		return err_errno(
+			err, "%s = %s: cannot look it up", setting, name);
+	if (entry == NULL)
+		return err_set(err, ERR_CONFIG,
+			"%s = %s: no such user; make it with "
+			"`systemd-sysusers` (after `make install`) or "
+			"`useradd --system --user-group --no-create-home "
+			"--home-dir / --shell /usr/sbin/nologin %s`, or give "
+			"another name or a number",
+			setting, name, name);
+	out->uid = entry->pw_uid;
+	out->gid = entry->pw_gid;
+	return 0;
+}
+
+int privs_find_users(
+	const struct conf *conf, struct privs_users *out, struct err *err)
+{
+	out->root = geteuid() == 0;
+	if (!out->root) {
+		out->receiver = (struct privs_user){geteuid(), getegid()};
+		out->relay = out->receiver;
+		return 0;
+	}
+	if (privs_find_user("user", conf->user, &out->receiver, err) != 0 ||
+		privs_find_user(
+			"relay-user", conf->relay_user, &out->relay, err) != 0)
+		return -1;
+	if (out->receiver.uid == 0 || out->relay.uid == 0 ||
+		out->receiver.gid == 0 || out->relay.gid == 0)
+		return err_set(err, ERR_CONFIG,
+			"%s = %s: neither role may run as root or in its "
+			"group; name a user of its own",
+			out->receiver.uid == 0 || out->receiver.gid == 0
+				? "user"
+				: "relay-user",
+			out->receiver.uid == 0 || out->receiver.gid == 0
+				? conf->user
+				: conf->relay_user);
+	if (out->receiver.uid == out->relay.uid)
+		return err_set(err, ERR_CONFIG,
+			"user and relay-user are both %s: the part that talks "
+			"to clients must not be the one that holds the "
+			"passwords; name two users",
+			conf->user);
+	return 0;
+}
+
+static int enter_chroot(int fd, struct err *err)
+{
+	if (fchdir(fd) != 0 || chroot(".") != 0 || chdir("/") != 0)
+		return err_errno(err, "cannot change the root directory");
+	close(fd);
+	return 0;
+}
+
+static int change_user(const struct privs_user *user, struct err *err)
+{
+	uid_t real, effective, saved;
+	gid_t real_gid, effective_gid, saved_gid;
+
+	if (setgroups(0, NULL) != 0 ||
+		setresgid(user->gid, user->gid, user->gid) != 0 ||
+		setresuid(user->uid, user->uid, user->uid) != 0)
+		return err_errno(err, "cannot become uid %u, gid %u",
+			(unsigned)user->uid, (unsigned)user->gid);
+	if (getresuid(&real, &effective, &saved) != 0 ||
+		getresgid(&real_gid, &effective_gid, &saved_gid) != 0 ||
+		real != user->uid || effective != user->uid ||
+		saved != user->uid || real_gid != user->gid ||
+		effective_gid != user->gid || saved_gid != user->gid ||
+		getgroups(0, NULL) != 0)
+		return err_set(err, ERR_ACCESS,
+			"uid or groups are not those asked for");
+	return 0;
+}
+
+/* An ordinary user may have been started with capabilities, too. */
+static int drop_capabilities(struct err *err)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
+
+	memset(none, 0, sizeof(none));
+	if (syscall(SYS_capset, &header, none) != 0)
+		return err_errno(err, "cannot give up the capabilities");
+	return 0;
+}
+
+static int prove_no_return(struct err *err)
+{
+	if (setuid(0) == 0 || seteuid(0) == 0 || setgid(0) == 0)
+		return err_set(err, ERR_ACCESS,
+			"root could be had back after it was given up");
+	return 0;
+}
+
+int privs_drop(const struct privs_plan *plan, struct err *err)
+{
+	privs_forbid_cores();
+	if (plan->root) {
+		if (plan->chroot_fd >= 0 &&
+			enter_chroot(plan->chroot_fd, err) != 0)
+			return -1;
+		if (change_user(&plan->user, err) != 0)
+			return -1;
+	} else if (plan->chroot_fd >= 0) {
+		close(plan->chroot_fd);
+	}
+	if (drop_capabilities(err) != 0)
+		return -1;
+	if (prove_no_return(err) != 0)
+		return -1;
+	/* After the change of user, which resets it. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return err_errno(err, "cannot forbid cores and ptrace");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return err_errno(err, "cannot forbid new privileges");
+	return 0;
+}
+
+int privs_allow_files(unsigned count, struct err *err)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return err_errno(err, "RLIMIT_NOFILE");
+	if (limit.rlim_cur >= count)
+		return 0;
+	limit.rlim_cur = limit.rlim_max < count ? limit.rlim_max : count;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return err_errno(err, "RLIMIT_NOFILE");
+	if (limit.rlim_cur < count)
+		return err_set(err, ERR_LIMIT,
+			"max-clients wants %u descriptors, the limit is %llu: "
+			"raise it (LimitNOFILE= in the unit, ulimit -Hn) or "
+			"lower max-clients",
+			count, (unsigned long long)limit.rlim_cur);
+	return 0;
+}
+
+void privs_forbid_cores(void)
+{
+	const struct rlimit none = {0, 0};
+
+	/* cannot fail: limits may always be lowered */
+	setrlimit(RLIMIT_CORE, &none);
+}

@@ -1,0 +1,59 @@
+/*
+ * privs.h - users by name or number; what a role gives up before it works.
+ * Used by:    parent/check (users), parent/child (dropping, in the role's
+ *             process).
+ * Invariant:  after privs_drop() there is no way back: no capability, no other
+ *             uid or gid, no new privileges by exec, no core, no ptrace by the
+ *             same uid.
+ */
+#ifndef GMRELAY_PARENT_PRIVS_H
+#define GMRELAY_PARENT_PRIVS_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct conf;
+
+struct privs_user {
+	uid_t uid;
+	gid_t gid;
+};
+
+/* The users of both roles. */
+struct privs_users {
+	bool root; /* started as root: the roles drop to these */
+	struct privs_user receiver;
+	struct privs_user relay;
+};
+
+/* Finds the users the configuration names. Not as root, both are the user we
+ * are and nothing is looked up. Returns 0; -1 with err: no such user (and how
+ * to make it), root, or one user for both. */
+int privs_find_users(
+	const struct conf *conf, struct privs_users *out, struct err *err);
+
+/* One user by name or number; a number without an entry in passwd(5) has the
+ * same number as its group. Returns 0, -1 with err. */
+int privs_find_user(const char *setting, const char *name,
+	struct privs_user *out, struct err *err);
+
+struct privs_plan {
+	struct privs_user user;
+	bool root;     /* the process is root's: change root, user and groups */
+	int chroot_fd; /* directory to be locked into, -1: none; closed */
+};
+
+/* Gives everything up, for good. Returns 0; -1 with err: the process must end
+ * then. */
+int privs_drop(const struct privs_plan *plan, struct err *err);
+
+/* Allows this process at least count descriptors. Returns 0; -1 with err (which
+ * names the limit that stands in the way) after going as far as it can. */
+int privs_allow_files(unsigned count, struct err *err);
+
+/* RLIMIT_CORE 0: no core files from here on. */
+void privs_forbid_cores(void);
+
+#endif

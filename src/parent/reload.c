@@ -1,0 +1,87 @@
+/*
+ * reload.c - a new configuration for the running daemon.
+ */
+#include "config.h"
+
+#include "parent/parent_internal.h"
+
+#include "base/conf.h"
+#include "base/util.h"
+
+#include <string.h>
+
+static void tell_log(void *arg, bool warning, const char *text)
+{
+	(void)arg;
+	if (warning)
+		log_warn("reload %s", text);
+	else
+		log_err("reload %s", text);
+}
+
+static int prepare(struct parent *p, struct err *err)
+{
+	const struct conf *now = p->now.conf;
+	const struct conf *next = p->next.conf;
+
+	if (strcmp(now->spool, next->spool) != 0)
+		return err_set(err, ERR_CONFIG,
+			"spool cannot change from %s while running: restart",
+			now->spool);
+	if (spooldir_make(next->spool, &p->next.users, err) != 0)
+		return -1;
+	/* New sockets are bound before anything is given up. */
+	p->next_listen = listen_open(
+		next, parent_control_gid(&p->next), p->listen, &p->pool, err);
+	return p->next_listen != NULL ? 0 : -1;
+}
+
+static void refuse(struct parent *p)
+{
+	log_err("reload refused reason=\"see the lines above\" config=%s: the "
+		"old configuration stays in force",
+		p->options->file);
+	notify_ready(&p->notify,
+		"reload refused, the old configuration stays in force: see "
+		"the log");
+}
+
+void parent_reload_begin(struct parent *p)
+{
+	int64_t now = clock_boot_ms();
+	struct err err;
+	int i;
+
+	p->reload_ms = 0;
+	p->reloaded_ms = now;
+	log_info("reload config=%s", p->options->file);
+	notify_reloading(&p->notify);
+	if (check_file(p->options->file, tell_log, NULL, &p->next) != 0) {
+		refuse(p);
+		return;
+	}
+	if (prepare(p, &err) != 0) {
+		log_err("reload %s: %s", p->options->file, err.text);
+		check_free(&p->next);
+		refuse(p);
+		return;
+	}
+	p->phase = PARENT_RELOADING;
+	for (i = 0; i < CHILD_COUNT; i++) {
+		p->children[i].restart_ms = 0;
+		child_drain(&p->children[i], now);
+	}
+}
+
+void parent_reload_switch(struct parent *p)
+{
+	listen_free(&p->listen, p->next_listen);
+	p->listen = p->next_listen;
+	p->next_listen = NULL;
+	check_free(&p->now);
+	p->now = p->next;
+	memset(&p->next, 0, sizeof(p->next));
+	p->reloaded_ms = clock_boot_ms();
+	p->announced = false;
+	p->phase = PARENT_RUNNING;
+}

@@ -1,0 +1,197 @@
+/*
+ * setup.c - the parent's way from its options to the fork, and its end.
+ */
+#include "config.h"
+
+#include "parent/parent_internal.h"
+
+#include "base/conf.h"
+#include "base/util.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ROLES_WAIT_NS = 100 * 1000 * 1000 };
+
+gid_t parent_control_gid(const struct check_result *checked)
+{
+	return checked->users.root ? checked->users.relay.gid : (gid_t)-1;
+}
+
+/* A socket must never become descriptor 2, where the log goes. */
+static int open_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static int open_signals(struct err *err)
+{
+	static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
+	sigset_t set;
+	size_t i;
+	int fd;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	for (i = 0; i < COUNT_OF(taken); i++) {
+		/* nohup and some shells leave them ignored */
+		signal(taken[i], SIG_DFL);
+		sigaddset(&set, taken[i]);
+	}
+	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+		return err_errno(err, "signals");
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return fd >= 0 ? fd : err_errno(err, "signals");
+}
+
+/* Sleeps a little; false when asked to stop meanwhile. */
+static bool wait_for_roles(void *arg)
+{
+	const struct timespec pause = {0, ROLES_WAIT_NS};
+	bool *told = arg;
+	sigset_t stop;
+
+	if (!*told)
+		log_info("waiting reason=\"roles of an earlier instance have "
+			 "not ended yet\"");
+	*told = true;
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGINT);
+	return sigtimedwait(&stop, NULL, &pause) < 0;
+}
+
+static int take_spool(struct parent *p, struct err *err)
+{
+	const char *spool = p->now.conf->spool;
+	const char *volatile_name;
+	bool told = false;
+
+	if (spooldir_make(spool, &p->now.users, err) != 0 ||
+		spooldir_open(&p->spool, spool, err) != 0 ||
+		spooldir_lock_roles(&p->spool, wait_for_roles, &told, err) != 0)
+		return -1;
+	volatile_name = spooldir_volatile(spool);
+	if (volatile_name != NULL)
+		log_warn("spool=%s is on %s: mail in it is lost when the "
+			 "machine or the container goes; name a directory on a "
+			 "disk",
+			spool, volatile_name);
+	return 0;
+}
+
+static int take_sockets(struct parent *p, struct err *err)
+{
+	char name[LISTENER_NAME_MAX];
+	size_t unused;
+
+	p->listen = listen_open(
+		p->now.conf, parent_control_gid(&p->now), NULL, &p->pool, err);
+	if (p->listen == NULL)
+		return -1;
+	unused = listen_unclaimed(&p->pool, p->listen, name);
+	if (unused > 0)
+		log_warn("sockets passed by systemd that no setting names: "
+			 "count=%zu first=%s (add it to listen in %s, or take "
+			 "it out of gmrelayd.socket)",
+			unused, name, p->options->file);
+	return 0;
+}
+
+static int prepare(struct parent *p, struct err *err)
+{
+	p->signal_fd = open_signals(err);
+	if (p->signal_fd < 0 || take_spool(p, err) != 0 ||
+		take_sockets(p, err) != 0)
+		return -1;
+	p->counters = counters_pages_new(err);
+	return p->counters != NULL ? 0 : -1;
+}
+
+static void log_begin(const struct parent *p)
+{
+	log_info("start version=%s pid=%ld config=%s spool=%s", PACKAGE_VERSION,
+		(long)getpid(), p->options->file, p->now.conf->spool);
+	if (!p->now.users.root)
+		log_warn("not started as root: both roles run as uid %u",
+			(unsigned)p->now.users.relay.uid);
+}
+
+/* Findings go to where the person who starts us looks. */
+static void tell_start(void *arg, bool warning, const char *text)
+{
+	const struct parent *p = arg;
+
+	check_tell_stderr(NULL, warning, text);
+	if (!p->options->to_syslog)
+		return;
+	if (warning)
+		log_warn("%s", text);
+	else
+		log_err("%s", text);
+}
+
+static void clean(struct parent *p)
+{
+	listen_free(&p->next_listen, p->listen);
+	listen_free(&p->listen, NULL);
+	counters_pages_free(&p->counters);
+	spooldir_close(&p->spool);
+	notify_close(&p->notify);
+	if (p->signal_fd >= 0)
+		close(p->signal_fd);
+	check_free(&p->next);
+	check_free(&p->now);
+}
+
+int parent_run(const struct parent_options *options)
+{
+	struct parent p = {
+		.options = options,
+		.spool = {-1, -1, -1},
+		.notify = {.fd = -1},
+		.signal_fd = -1,
+		.children = {{.kind = CHILD_RECEIVER, .channel_fd = -1},
+			{.kind = CHILD_RELAY, .channel_fd = -1}},
+	};
+	struct err err;
+
+	if (open_stdio() != 0)
+		return 1;
+	umask(077);
+	privs_forbid_cores();
+	if (listen_inherit(&p.pool, &err) != 0) {
+		log_err("start failed: %s", err.text);
+		return 1;
+	}
+	if (notify_open(&p.notify, &err) != 0)
+		log_warn("systemd cannot be told: %s", err.text);
+	if (check_file(options->file, tell_start, &p, &p.now) != 0)
+		return 1;
+	log_begin(&p);
+	if (prepare(&p, &err) != 0) {
+		log_err("start failed: %s", err.text);
+		clean(&p);
+		return 1;
+	}
+	if (p.notify.watchdog_ms > 0)
+		p.watchdog_ms = clock_boot_ms() + p.notify.watchdog_ms;
+	parent_loop(&p);
+	clean(&p);
+	log_info("stopped status=%d", p.exit_status);
+	return p.exit_status;
+}
