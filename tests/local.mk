@@ -15,6 +15,7 @@ LDADD = $(gmrelay_libs) $(CMOCKA_LIBS)
 # --- integration: tests/integration/NAME.py, scenarios in each
 integration_lib = \
 	tests/integration/lib/__init__.py \
+	tests/integration/lib/control.py \
 	tests/integration/lib/daemon.py \
 	tests/integration/lib/fakegmail.py \
 	tests/integration/lib/fakemessage.py \

@@ -12,6 +12,7 @@ import subprocess
 import time
 
 from . import proc
+from .control import Control
 from .smtpclient import Client
 
 TOP = os.environ.get("top_builddir") or os.path.join(
@@ -20,6 +21,7 @@ GMRELAYD = os.environ.get("GMRELAYD") or os.path.join(TOP, "src/gmrelayd")
 GMRELAYCTL = os.environ.get("GMRELAYCTL") or os.path.join(
     os.path.dirname(GMRELAYD), "gmrelayctl")
 RECEIVER_UID, RELAY_UID = 64501, 64502
+READY = re.compile(r"(?m)\bready listen=(\S+)")
 SANITIZER_REPORT = re.compile(
     r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
 
@@ -49,7 +51,7 @@ def quoted(value):
     return '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
 
 
-class Daemon:
+class Daemon(Control):
     """settings are those of gmrelayd.conf(5), with _ for -; account likewise,
     laid over three lines that point at the fake Gmail."""
 
@@ -170,11 +172,10 @@ class Daemon:
             if self.process.poll() is not None:
                 raise AssertionError("gmrelayd ended with status %d at its "
                                      "start" % self.process.returncode)
-            return re.search(r"(?m)\bready\b.*\blisten=.*$", self.log_now())
+            return re.search(READY, self.log_now())
 
-        line = wait_for(ready, deadline, "`ready listen=...`")[0]
-        self.addresses = re.findall(r"(127\.[0-9.]+|\[[0-9a-f:]+\]):(\d+)",
-                                    line)
+        listen = wait_for(ready, deadline, "`ready listen=...`")[1]
+        self.addresses = re.findall(r"([0-9.]+|\[[0-9a-f:]+\]):(\d+)", listen)
         if self.addresses:
             self.port = int(self.addresses[0][1])
 
@@ -229,10 +230,20 @@ class Daemon:
 
     def reload(self, deadline=20):
         """HUP; returns when the new roles are ready."""
-        before = self.log_now().count(" listen=")
+        before = len(READY.findall(self.log_now()))
         self.signal(signal.SIGHUP)
-        wait_for(lambda: self.log_now().count(" listen=") > before, deadline,
-                 "ready after the reload")
+        wait_for(lambda: len(READY.findall(self.log_now())) > before,
+                 deadline, "ready after the reload")
+
+    def wait_queue_empty(self, deadline=30):
+        """Until every accepted message has left the queue."""
+        wait_for(lambda: self.queued() == 0, deadline, "an empty queue")
+
+    def wait_account(self, state, deadline=20, name="default"):
+        return wait_for(
+            lambda: self.account_state(name)["state"] == state and
+            self.account_state(name), deadline, "account %s: %s" % (
+                name, state))
 
     # -- roles --------------------------------------------------------------
 
@@ -246,15 +257,13 @@ class Daemon:
         return found
 
     def _role_of(self, pid):
-        """By name, by user, by what is open: whatever can be seen."""
-        name = proc.name(pid)
-        for role in ("receiver", "relay"):
-            if role in name.replace("gmrelayd", ""):
-                return role
+        """By user, else by what the log says."""
         if os.geteuid() == 0:
-            return {RECEIVER_UID: "receiver",
+            role = {RECEIVER_UID: "receiver",
                     RELAY_UID: "relay"}.get(proc.uid(pid))
-        found = re.findall(r"(?m)\b(receiver|relay)\b.*\bpid=%d\b" % pid,
+            if role:
+                return role
+        found = re.findall(r"role=(receiver|relay) pid=%d\b" % pid,
                            self.log_now())
         return found[-1] if found else None
 
@@ -267,6 +276,15 @@ class Daemon:
         pid = self.wait_roles()[role]
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    def wait_role_again(self, role, old_pid, deadline=30):
+        """Waits until another process than old_pid serves as this role."""
+        def ready():
+            pids = re.findall(r"role ready role=%s pid=(\d+)" % role,
+                              self.log_now())
+            return pids and int(pids[-1]) != old_pid and int(pids[-1])
+
+        return wait_for(ready, deadline, "another %s" % role)
 
     # -- log ----------------------------------------------------------------
 
@@ -299,7 +317,7 @@ class Daemon:
     def sanitizer_reports(self):
         return SANITIZER_REPORT.findall(self.log())
 
-    # -- mail and control ---------------------------------------------------
+    # -- mail, and the commands ---------------------------------------------
 
     def client(self, **how):
         """A raw connection (smtpclient.Client)."""

@@ -56,7 +56,7 @@ def status(pid):
 
 def uid(pid):
     """The effective user."""
-    return int(status(pid)["Uid"].split()[1])
+    return int(status(pid).get("Uid", "-1 -1").split()[1])
 
 
 def voluntary_switches(pid):
