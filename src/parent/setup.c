@@ -58,32 +58,47 @@ static int open_signals(struct err *err)
 	return fd >= 0 ? fd : err_errno(err, "signals");
 }
 
+struct waiting {
+	bool told;
+	bool stop_asked;
+};
+
 /* Sleeps a little; false when asked to stop meanwhile. */
 static bool wait_for_roles(void *arg)
 {
 	const struct timespec pause = {0, ROLES_WAIT_NS};
-	bool *told = arg;
+	struct waiting *w = arg;
 	sigset_t stop;
 
-	if (!*told)
+	if (!w->told)
 		log_info("waiting reason=\"roles of an earlier instance have "
 			 "not ended yet\"");
-	*told = true;
+	w->told = true;
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);
-	return sigtimedwait(&stop, NULL, &pause) < 0;
+	w->stop_asked = sigtimedwait(&stop, NULL, &pause) > 0;
+	return !w->stop_asked;
+}
+
+static int lock_roles(struct parent *p, struct err *err)
+{
+	struct waiting w = {false, false};
+	int rc = spooldir_lock_roles(&p->spool, wait_for_roles, &w, err);
+
+	if (w.stop_asked)
+		p->phase = PARENT_STOPPING;
+	return rc;
 }
 
 static int take_spool(struct parent *p, struct err *err)
 {
 	const char *spool = p->now.conf->spool;
 	const char *volatile_name;
-	bool told = false;
 
 	if (spooldir_make(spool, &p->now.users, err) != 0 ||
 		spooldir_open(&p->spool, spool, err) != 0 ||
-		spooldir_lock_roles(&p->spool, wait_for_roles, &told, err) != 0)
+		lock_roles(p, err) != 0)
 		return -1;
 	volatile_name = spooldir_volatile(spool);
 	if (volatile_name != NULL)
@@ -183,14 +198,14 @@ int parent_run(const struct parent_options *options)
 	if (check_file(options->file, tell_start, &p, &p.now) != 0)
 		return 1;
 	log_begin(&p);
-	if (prepare(&p, &err) != 0) {
+	if (prepare(&p, &err) == 0) {
+		if (p.notify.watchdog_ms > 0)
+			p.watchdog_ms = clock_boot_ms() + p.notify.watchdog_ms;
+		parent_loop(&p);
+	} else if (p.phase != PARENT_STOPPING) {
 		log_err("start failed: %s", err.text);
-		clean(&p);
-		return 1;
+		p.exit_status = 1;
 	}
-	if (p.notify.watchdog_ms > 0)
-		p.watchdog_ms = clock_boot_ms() + p.notify.watchdog_ms;
-	parent_loop(&p);
 	clean(&p);
 	log_info("stopped status=%d", p.exit_status);
 	return p.exit_status;
