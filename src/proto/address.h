@@ -25,15 +25,19 @@ struct address {
 /* Parses one addr-spec of len bytes, without angle brackets. The local part is
  * a dot-string or quoted-string (kept quoted only where it must be), the
  * domain a name (a trailing dot goes) or an address literal; it may hold valid
- * UTF-8. unqualified_ok: a local part alone passes. Returns 0, -1 with err. */
+ * UTF-8. unqualified_ok: a local part alone passes. No control character comes
+ * through, and none of "<>,;:()[]\ and space outside quotes or a literal.
+ * Returns 0; -1 with err, ERR_LIMIT for a part that is too long. */
 int address_parse(struct address *out, const char *text, size_t len,
 	bool unqualified_ok, struct err *err);
 
 /* Parses an envelope path at text: "<addr>", "<@a,@b:addr>" (the source route
  * is dropped, RFC 5321 appendix C), "<>" where null_ok, and, when tolerant:
  * spaces before, no brackets, doubled brackets, a display name before or inside
- * the brackets, a trailing dot. *used_out is how far the path reached; what
- * follows is a space or the end. Returns 0, -1 with err. */
+ * the brackets, a trailing dot. Where no null path is allowed (RCPT), the word
+ * "postmaster" passes without a domain (RFC 5321 4.5.1). *used_out is how far
+ * the path reached; what follows is a space, a tab or the end. Returns 0, -1
+ * with err. */
 int address_parse_path(struct address *out, const char *text, size_t len,
 	bool null_ok, bool tolerant, size_t *used_out, struct err *err);
 
