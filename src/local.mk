@@ -54,8 +54,25 @@ libgmrelay_a_SOURCES = \
 	src/relay/resolve.h \
 	src/relay/tls.h \
 	src/relay/upstream.h \
+	src/spool/content.c \
+	src/spool/content.h \
+	src/spool/draft.c \
+	src/spool/envelope.c \
 	src/spool/envelope.h \
-	src/spool/journal_write.h
+	src/spool/journal.c \
+	src/spool/journal.h \
+	src/spool/journal_mark.c \
+	src/spool/journal_read.c \
+	src/spool/journal_read.h \
+	src/spool/journal_read_internal.h \
+	src/spool/journal_stock.c \
+	src/spool/journal_write.c \
+	src/spool/journal_write.h \
+	src/spool/journal_write_internal.h \
+	src/spool/link.c \
+	src/spool/link.h \
+	src/spool/queue.c \
+	src/spool/queue.h
 
 # what every program links
 gmrelay_libs = \

@@ -35,8 +35,8 @@ struct envelope_rcpt {
 
 struct envelope {
 	uint64_t id;
-	int64_t arrived_s;  /* wall clock */
-	char *reverse_path; /* "" is <> */
+	int64_t arrived_s;                    /* wall clock */
+	char *reverse_path;                   /* "" is <> */
 	char client[ENVELOPE_CLIENT_MAX + 1]; /* "10.0.0.31", "uid 1000" */
 	uint64_t size; /* of the message as stored: CRLF lines, no dots */
 	bool eight_bit;
@@ -44,7 +44,7 @@ struct envelope {
 	bool report; /* made by us: never reported about again */
 
 	/* the message itself: behind the envelope, or in large/NAME */
-	uint64_t body_name; /* 0: behind the envelope */
+	uint64_t body_name;  /* 0: behind the envelope */
 	uint64_t body_check; /* hash_of(body_name, 0, message) */
 
 	/* history; all zero in the journal */
@@ -84,5 +84,13 @@ int envelope_print(const struct envelope *env, struct buf *out);
  * result. */
 struct envelope *envelope_parse(
 	const char *data, size_t len, size_t *used_out, struct err *err);
+
+/* Only the name of the body file, 0 for none, without parsing the rest. Returns
+ * 0, -1 when the line is bad. */
+int envelope_peek_body(const char *data, size_t len, uint64_t *name_out);
+
+/* Puts the body's name and checksum into a printed envelope that has a body
+ * (body_name was not 0). */
+void envelope_patch_body(char *printed, uint64_t name, uint64_t check);
 
 #endif

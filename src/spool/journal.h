@@ -23,7 +23,7 @@
 #define JOURNAL_RECORD_MAX (8 * 1024 * 1024)
 
 /* A segment's name: NUMBER.KEY, 16 hex digits each; its marks: NUMBER.done. */
-#define JOURNAL_NAME_SIZE (HEX64_LEN + 1 + HEX64_LEN + 1)
+#define JOURNAL_NAME_SIZE      (HEX64_LEN + 1 + HEX64_LEN + 1)
 #define JOURNAL_DONE_NAME_SIZE (HEX64_LEN + sizeof(".done"))
 
 void journal_segment_name(

@@ -15,8 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DRAFT_MEMORY_MAX    (64 * 1024) /* beyond, a file of its own */
-#define JOURNAL_WAIT_MS     5000        /* for a segment or body: then 452 */
+#define DRAFT_MEMORY_MAX (64 * 1024)   /* beyond, a file of its own */
+#define DRAFT_PIECE_MAX  (1024 * 1024) /* given to draft_add() at once */
+#define JOURNAL_WAIT_MS  5000          /* for a segment or body: then 452 */
 
 struct draft;
 struct envelope;
@@ -42,7 +43,8 @@ void journal_free(struct journal **j);
 
 enum draft_result {
 	DRAFT_DURABLE,  /* on disk: 250 */
-	DRAFT_NO_ROOM,  /* no segment or body within JOURNAL_WAIT_MS: 452 4.3.1 */
+	DRAFT_NO_ROOM,  /* no segment or body within JOURNAL_WAIT_MS: 452 4.3.1
+			 */
 	DRAFT_IO_ERROR, /* a write or sync failed: 451 4.3.0 */
 };
 
@@ -63,7 +65,8 @@ struct draft *draft_new(
 uint64_t draft_id(const struct draft *d);
 uint64_t draft_size(const struct draft *d);
 
-/* Appends bytes of the message in its stored form. Returns 0, or 1 when the
+/* Appends at most DRAFT_PIECE_MAX bytes of the message in its stored form.
+ * Returns 0, or 1 when the
  * caller should feed no more before on_resume (what was given is kept). */
 int draft_add(struct draft *d, const void *data, size_t len);
 

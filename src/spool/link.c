@@ -67,11 +67,10 @@ int link_send_statement(
 	for (i = 0; i < statement->segment_count; i++)
 		segments[i] = (struct wire_segment){
 			statement->segments[i].number,
-			statement->segments[i].end,
-			statement->segments[i].use};
+			statement->segments[i].end, statement->segments[i].use};
 	for (i = 0; i < statement->body_count; i++)
-		bodies[i] = (struct wire_body){statement->bodies[i].name,
-			statement->bodies[i].empty};
+		bodies[i] = (struct wire_body){
+			statement->bodies[i].name, statement->bodies[i].empty};
 	return send_result(sendmsg(fd, &msg, MSG_NOSIGNAL), err);
 }
 
@@ -121,7 +120,7 @@ static ssize_t receive_plain(int fd, struct msghdr *msg, struct err *err)
 static bool segment_is_sane(const struct wire_segment *s)
 {
 	return s->use == LINK_SPARE || s->use == LINK_IN_USE ||
-		s->use == LINK_WAITING || s->use == LINK_FINISHED;
+	       s->use == LINK_WAITING || s->use == LINK_FINISHED;
 }
 
 int link_receive_statement(

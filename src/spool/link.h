@@ -75,7 +75,8 @@ int link_send_handover(
 	int fd, const struct link_handover *handover, struct err *err);
 
 /* Receive. Return 1 got one, 0 none now, -1 with err: end of file, an error or
- * something that is no message (ERR_PROTOCOL). A received fd is the caller's. */
+ * something that is no message (ERR_PROTOCOL). A received fd is the caller's.
+ */
 int link_receive_statement(
 	int fd, struct link_statement *statement, struct err *err);
 int link_receive_handover(

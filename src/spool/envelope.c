@@ -1,0 +1,493 @@
+/*
+ * envelope.c - the text form that stands before every message in the spool.
+ */
+#include "config.h"
+
+#include "spool/envelope.h"
+
+#include "base/util.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char first_line[] = "gmrelay-envelope 1";
+
+enum { ENVELOPE_ADDRESS_MAX = 1000, NUMBER_TEXT_MAX = 20 };
+
+struct envelope *envelope_new(void)
+{
+	struct envelope *env = calloc(1, sizeof(*env));
+
+	if (env == NULL || envelope_set_reverse_path(env, "") != 0)
+		envelope_free(&env);
+	return env;
+}
+
+void envelope_free(struct envelope **envp)
+{
+	struct envelope *env = *envp;
+	size_t i;
+
+	*envp = NULL;
+	if (env == NULL)
+		return;
+	for (i = 0; i < env->rcpt_count; i++) {
+		free(env->rcpts[i].address);
+		free(env->rcpts[i].reply);
+	}
+	free(env->rcpts);
+	free(env->reverse_path);
+	free(env->reason);
+	free(env);
+}
+
+/* A copy of len bytes of text in which control bytes are spaces: one line. */
+static char *copy_line(const char *text, size_t len, size_t max)
+{
+	char *copy;
+	size_t i;
+
+	if (len > max)
+		len = max;
+	copy = strndup(text, len);
+	if (copy == NULL)
+		return NULL;
+	for (i = 0; copy[i] != '\0'; i++)
+		if ((unsigned char)copy[i] < ' ' || copy[i] == 0x7f)
+			copy[i] = ' ';
+	return copy;
+}
+
+static int replace_text(char **at, const char *text, size_t len, size_t max)
+{
+	char *copy = copy_line(text, len, max);
+
+	if (copy == NULL)
+		return -1;
+	free(*at);
+	*at = copy;
+	return 0;
+}
+
+static int set_reverse_path(struct envelope *env, const char *path, size_t len)
+{
+	if (len > ENVELOPE_ADDRESS_MAX)
+		return -1;
+	return replace_text(&env->reverse_path, path, len, len);
+}
+
+int envelope_set_reverse_path(struct envelope *env, const char *path)
+{
+	return set_reverse_path(env, path, strlen(path));
+}
+
+static int add_rcpt(struct envelope *env, const char *address, size_t len,
+	enum rcpt_state state)
+{
+	struct envelope_rcpt *grown;
+	size_t cap;
+
+	if (len == 0 || len > ENVELOPE_ADDRESS_MAX ||
+		env->rcpt_count >= ENVELOPE_RECIPIENTS_MAX)
+		return -1;
+	if (env->rcpt_count == env->rcpt_cap) {
+		cap = env->rcpt_cap > 0 ? 2 * env->rcpt_cap : 1;
+		grown = realloc(env->rcpts, cap * sizeof(*grown));
+		if (grown == NULL)
+			return -1;
+		env->rcpts = grown;
+		env->rcpt_cap = cap;
+	}
+	memset(&env->rcpts[env->rcpt_count], 0, sizeof(*env->rcpts));
+	env->rcpts[env->rcpt_count].state = state;
+	if (replace_text(&env->rcpts[env->rcpt_count].address, address, len,
+		    len) != 0)
+		return -1;
+	env->rcpt_count++;
+	return 0;
+}
+
+int envelope_add_rcpt(struct envelope *env, const char *address)
+{
+	return add_rcpt(env, address, strlen(address), RCPT_PENDING);
+}
+
+int envelope_set_reply(struct envelope_rcpt *rcpt, const char *reply)
+{
+	return replace_text(
+		&rcpt->reply, reply, strlen(reply), ENVELOPE_REPLY_MAX);
+}
+
+int envelope_set_reason(struct envelope *env, const char *reason)
+{
+	return replace_text(
+		&env->reason, reason, strlen(reason), ENVELOPE_REASON_MAX);
+}
+
+size_t envelope_count(const struct envelope *env, enum rcpt_state state)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < env->rcpt_count; i++)
+		count += env->rcpts[i].state == state;
+	return count;
+}
+
+/* The words of the line "flags". */
+struct flag {
+	const char *word;
+	size_t offset;
+};
+
+static const struct flag flags[] = {
+	{"8bit", offsetof(struct envelope, eight_bit)},
+	{"smtputf8", offsetof(struct envelope, smtputf8)},
+	{"report", offsetof(struct envelope, report)},
+	{"refused", offsetof(struct envelope, refused)},
+	{"hold", offsetof(struct envelope, hold)},
+	{"notified", offsetof(struct envelope, notified)},
+	{"seen", offsetof(struct envelope, seen)},
+};
+
+static bool flag_get(const struct envelope *env, const struct flag *flag)
+{
+	return *(const bool *)((const char *)env + flag->offset);
+}
+
+static int print_flags(const struct envelope *env, struct buf *out)
+{
+	bool any = false;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < COUNT_OF(flags); i++) {
+		if (!flag_get(env, &flags[i]))
+			continue;
+		rc |= buf_add_string(out, any ? " " : "flags ");
+		rc |= buf_add_string(out, flags[i].word);
+		any = true;
+	}
+	return any ? rc | buf_add(out, "\n", 1) : rc;
+}
+
+static int print_text(struct buf *out, const char *key, const char *text)
+{
+	int rc = buf_add_string(out, key);
+
+	rc |= buf_add(out, " ", 1);
+	rc |= buf_add_string(out, text);
+	return rc | buf_add(out, "\n", 1);
+}
+
+static int print_number(struct buf *out, const char *key, uint64_t value)
+{
+	if (value == 0)
+		return 0;
+	return buf_addf(out, "%s %llu\n", key, (unsigned long long)value);
+}
+
+static const char *const rcpt_keys[] = {
+	[RCPT_PENDING] = "to",
+	[RCPT_DELIVERED] = "done",
+	[RCPT_FAILED] = "fail",
+};
+
+int envelope_print(const struct envelope *env, struct buf *out)
+{
+	char name[HEX64_SIZE], check[HEX64_SIZE];
+	size_t i;
+	int rc;
+
+	rc = buf_addf(out, "%s\nid %s\n", first_line, hex64(name, env->id));
+	if (env->body_name != 0)
+		rc |= buf_addf(out, "body %s %s\n", hex64(name, env->body_name),
+			hex64(check, env->body_check));
+	rc |= print_number(out, "arrived",
+		env->arrived_s > 0 ? (uint64_t)env->arrived_s : 0);
+	rc |= print_number(out, "size", env->size);
+	rc |= print_text(out, "client", env->client);
+	rc |= print_flags(env, out);
+	rc |= print_number(out, "attempts", env->attempts);
+	rc |= print_number(out, "waited", env->waited_ms);
+	rc |= print_number(out, "refused", env->refused_ms);
+	rc |= print_number(
+		out, "next", env->next_s > 0 ? (uint64_t)env->next_s : 0);
+	if (env->reason != NULL)
+		rc |= print_text(out, "reason", env->reason);
+	rc |= print_text(out, "from", env->reverse_path);
+	for (i = 0; i < env->rcpt_count; i++) {
+		rc |= print_text(out, rcpt_keys[env->rcpts[i].state],
+			env->rcpts[i].address);
+		if (env->rcpts[i].reply != NULL)
+			rc |= print_text(out, "reply", env->rcpts[i].reply);
+	}
+	return rc | buf_add(out, "\n", 1);
+}
+
+static int parse_number(const char *text, size_t len, uint64_t *out)
+{
+	uint64_t value = 0;
+	size_t i;
+
+	if (len == 0 || len > NUMBER_TEXT_MAX)
+		return -1;
+	for (i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9' ||
+			value > (UINT64_MAX - 9) / 10)
+			return -1;
+		value = value * 10 + (uint64_t)(text[i] - '0');
+	}
+	*out = value;
+	return 0;
+}
+
+static int parse_signed(const char *text, size_t len, int64_t *out)
+{
+	uint64_t value;
+
+	if (parse_number(text, len, &value) != 0 || value > INT64_MAX)
+		return -1;
+	*out = (int64_t)value;
+	return 0;
+}
+
+static int on_id(struct envelope *env, const char *text, size_t len)
+{
+	return len == HEX64_LEN ? hex64_parse(text, &env->id) : -1;
+}
+
+static int on_body(struct envelope *env, const char *text, size_t len)
+{
+	if (len != 2 * HEX64_LEN + 1 || text[HEX64_LEN] != ' ' ||
+		hex64_parse(text, &env->body_name) != 0)
+		return -1;
+	return hex64_parse(text + HEX64_LEN + 1, &env->body_check);
+}
+
+static int on_arrived(struct envelope *env, const char *text, size_t len)
+{
+	return parse_signed(text, len, &env->arrived_s);
+}
+
+static int on_size(struct envelope *env, const char *text, size_t len)
+{
+	return parse_number(text, len, &env->size);
+}
+
+static int on_client(struct envelope *env, const char *text, size_t len)
+{
+	if (len > ENVELOPE_CLIENT_MAX)
+		return -1;
+	memcpy(env->client, text, len);
+	env->client[len] = '\0';
+	return 0;
+}
+
+static int on_flags(struct envelope *env, const char *text, size_t len)
+{
+	size_t i, word;
+
+	while (len > 0) {
+		word = 0;
+		while (word < len && text[word] != ' ')
+			word++;
+		for (i = 0; i < COUNT_OF(flags); i++)
+			if (strlen(flags[i].word) == word &&
+				memcmp(flags[i].word, text, word) == 0)
+				break;
+		if (i == COUNT_OF(flags))
+			return -1;
+		*(bool *)((char *)env + flags[i].offset) = true;
+		text += word;
+		len -= word;
+		if (len > 0) {
+			text++;
+			len--;
+		}
+	}
+	return 0;
+}
+
+static int on_attempts(struct envelope *env, const char *text, size_t len)
+{
+	uint64_t value;
+
+	if (parse_number(text, len, &value) != 0 || value > UINT32_MAX)
+		return -1;
+	env->attempts = (uint32_t)value;
+	return 0;
+}
+
+static int on_waited(struct envelope *env, const char *text, size_t len)
+{
+	return parse_number(text, len, &env->waited_ms);
+}
+
+static int on_refused(struct envelope *env, const char *text, size_t len)
+{
+	return parse_number(text, len, &env->refused_ms);
+}
+
+static int on_next(struct envelope *env, const char *text, size_t len)
+{
+	return parse_signed(text, len, &env->next_s);
+}
+
+static int on_reason(struct envelope *env, const char *text, size_t len)
+{
+	return replace_text(&env->reason, text, len, ENVELOPE_REASON_MAX);
+}
+
+static int on_from(struct envelope *env, const char *text, size_t len)
+{
+	return set_reverse_path(env, text, len);
+}
+
+static int on_to(struct envelope *env, const char *text, size_t len)
+{
+	return add_rcpt(env, text, len, RCPT_PENDING);
+}
+
+static int on_done(struct envelope *env, const char *text, size_t len)
+{
+	return add_rcpt(env, text, len, RCPT_DELIVERED);
+}
+
+static int on_fail(struct envelope *env, const char *text, size_t len)
+{
+	return add_rcpt(env, text, len, RCPT_FAILED);
+}
+
+static int on_reply(struct envelope *env, const char *text, size_t len)
+{
+	struct envelope_rcpt *last;
+
+	if (env->rcpt_count == 0)
+		return -1;
+	last = &env->rcpts[env->rcpt_count - 1];
+	if (last->reply != NULL)
+		return -1;
+	return replace_text(&last->reply, text, len, ENVELOPE_REPLY_MAX);
+}
+
+/* The keys in the order in which they stand; those of recipients repeat. */
+static const struct key {
+	const char *name;
+	int (*parse)(struct envelope *env, const char *text, size_t len);
+	bool repeats;
+} keys[] = {
+	{"id", on_id, false},
+	{"body", on_body, false},
+	{"arrived", on_arrived, false},
+	{"size", on_size, false},
+	{"client", on_client, false},
+	{"flags", on_flags, false},
+	{"attempts", on_attempts, false},
+	{"waited", on_waited, false},
+	{"refused", on_refused, false},
+	{"next", on_next, false},
+	{"reason", on_reason, false},
+	{"from", on_from, false},
+	{"to", on_to, true},
+	{"done", on_done, true},
+	{"fail", on_fail, true},
+	{"reply", on_reply, true},
+};
+
+/* *place: the first row that may come next. Returns 0 or -1. */
+static int parse_line(
+	struct envelope *env, const char *line, size_t len, size_t *place)
+{
+	const char *space = memchr(line, ' ', len);
+	size_t name_len, i;
+
+	if (space == NULL)
+		return -1;
+	name_len = (size_t)(space - line);
+	for (i = *place; i < COUNT_OF(keys); i++)
+		if (strlen(keys[i].name) == name_len &&
+			memcmp(keys[i].name, line, name_len) == 0)
+			break;
+	if (i == COUNT_OF(keys))
+		return -1;
+	/* the recipients' keys mix freely among themselves */
+	while (*place < i && !keys[*place].repeats)
+		(*place)++;
+	if (!keys[i].repeats)
+		*place = i + 1;
+	return keys[i].parse(env, space + 1, len - name_len - 1);
+}
+
+static int parse_lines(struct envelope *env, const char *data, size_t len,
+	size_t *used_out, struct err *err)
+{
+	size_t at = 0, place = 0, number = 0, line_len;
+	const char *end;
+
+	for (;;) {
+		end = memchr(data + at, '\n', len - at);
+		if (end == NULL)
+			return err_set(
+				err, ERR_DAMAGED, "the envelope has no end");
+		line_len = (size_t)(end - data) - at;
+		if (line_len == 0)
+			break;
+		if (number == 0 ? line_len != strlen(first_line) ||
+					  memcmp(data, first_line, line_len) !=
+						  0
+				: parse_line(env, data + at, line_len,
+					  &place) != 0)
+			return err_set(err, ERR_DAMAGED,
+				"line %zu of the envelope is not right",
+				number + 1);
+		at += line_len + 1;
+		number++;
+	}
+	*used_out = at + 1;
+	if (env->id == 0 || place == 0 || env->rcpt_count == 0)
+		return err_set(err, ERR_DAMAGED,
+			"the envelope lacks its id, sender or recipients");
+	return 0;
+}
+
+struct envelope *envelope_parse(
+	const char *data, size_t len, size_t *used_out, struct err *err)
+{
+	struct envelope *env = envelope_new();
+
+	if (env == NULL) {
+		err_set(err, ERR_SYSTEM, "out of memory");
+		return NULL;
+	}
+	if (len > ENVELOPE_SIZE_MAX)
+		len = ENVELOPE_SIZE_MAX;
+	if (parse_lines(env, data, len, used_out, err) != 0)
+		envelope_free(&env);
+	return env;
+}
+
+/* Where the values of the line "body" stand: what is before has a fixed
+ * length. */
+static const char body_key[] = "body ";
+enum {
+	BODY_LINE_AT = sizeof(first_line) + sizeof("id ") + HEX64_LEN,
+	BODY_NAME_AT = BODY_LINE_AT + sizeof(body_key) - 1,
+	BODY_CHECK_AT = BODY_NAME_AT + HEX64_LEN + 1,
+};
+
+int envelope_peek_body(const char *data, size_t len, uint64_t *name_out)
+{
+	*name_out = 0;
+	if (len < BODY_CHECK_AT || memcmp(data + BODY_LINE_AT, body_key,
+					   sizeof(body_key) - 1) != 0)
+		return 0;
+	return hex64_parse(data + BODY_NAME_AT, name_out);
+}
+
+void envelope_patch_body(char *printed, uint64_t name, uint64_t check)
+{
+	char text[HEX64_SIZE];
+
+	memcpy(printed + BODY_NAME_AT, hex64(text, name), HEX64_LEN);
+	memcpy(printed + BODY_CHECK_AT, hex64(text, check), HEX64_LEN);
+}

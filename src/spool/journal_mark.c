@@ -1,0 +1,316 @@
+/*
+ * journal_mark.c - marks: which records of a segment are done with.
+ *
+ * Written by the loop as soon as upstream has said 250, synced by a thread
+ * about a second later. A mark that cannot be written is tried again with every
+ * sync; until then its record may come again after a crash, never be lost.
+ */
+#include "config.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "spool/journal_read_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Segments one sync covers; the others wait for the next. */
+#define SYNC_SEGMENTS_MAX 64
+
+struct sync_job {
+	struct worker_job job;
+	struct journal_reader *reader;
+	struct journal_segment *segments[SYNC_SEGMENTS_MAX];
+	size_t count;
+	bool directory; /* names of new files too */
+	int failed;     /* errno, 0: fine */
+	struct journal_waiters waiters;
+};
+
+static int compare_u32(const void *a, const void *b)
+{
+	uint32_t x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return (x > y) - (x < y);
+}
+
+static int open_marks(struct journal_segment *s)
+{
+	char name[JOURNAL_DONE_NAME_SIZE];
+	struct stat st;
+
+	if (s->done_fd >= 0)
+		return 0;
+	journal_done_name(name, s->number);
+	s->done_fd = openat(s->reader->journal_fd, name,
+		O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (s->done_fd < 0 && errno == ENOENT) {
+		s->done_fd = openat(s->reader->journal_fd, name,
+			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		s->done_created = true;
+	}
+	if (s->done_fd < 0)
+		return -1;
+	if (fstat(s->done_fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		close(s->done_fd);
+		s->done_fd = -1;
+		errno = EINVAL;
+		return -1;
+	}
+	s->done_end =
+		(uint64_t)st.st_size / JOURNAL_MARK_SIZE * JOURNAL_MARK_SIZE;
+	return 0;
+}
+
+void journal_marks_load(struct journal_segment *s)
+{
+	const size_t max = JOURNAL_SEGMENT_SIZE / JOURNAL_HEAD_SIZE;
+	uint8_t mark[JOURNAL_MARK_SIZE];
+	char name[JOURNAL_DONE_NAME_SIZE];
+	uint64_t offset, at;
+	size_t count;
+
+	journal_done_name(name, s->number);
+	if (faccessat(s->reader->journal_fd, name, F_OK, 0) != 0 ||
+		open_marks(s) != 0)
+		return;
+	/* A dead process may not have synced them. */
+	(void)fdatasync(s->done_fd);
+	count = (size_t)(s->done_end / JOURNAL_MARK_SIZE);
+	if (count > max)
+		count = max;
+	if (count == 0)
+		return;
+	s->old_marks = xcalloc(count, sizeof(*s->old_marks));
+	for (at = 0; at < count * JOURNAL_MARK_SIZE; at += sizeof(mark)) {
+		if (pread_full(s->done_fd, mark, sizeof(mark), (off_t)at) !=
+			(ssize_t)sizeof(mark))
+			break;
+		if (journal_mark_read(mark, s->key, &offset) == 0)
+			s->old_marks[s->old_mark_count++] = (uint32_t)offset;
+	}
+	qsort(s->old_marks, s->old_mark_count, sizeof(*s->old_marks),
+		compare_u32);
+}
+
+bool journal_marks_has(const struct journal_segment *s, uint64_t offset)
+{
+	uint32_t wanted = (uint32_t)offset;
+
+	return s->old_mark_count > 0 &&
+	       bsearch(&wanted, s->old_marks, s->old_mark_count,
+		       sizeof(*s->old_marks), compare_u32) != NULL;
+}
+
+static int write_mark(struct journal_segment *s, uint32_t offset)
+{
+	uint8_t mark[JOURNAL_MARK_SIZE];
+
+	if (open_marks(s) != 0)
+		return -1;
+	journal_mark_write(mark, s->key, offset);
+	if (pwrite_full(s->done_fd, mark, sizeof(mark), (off_t)s->done_end) !=
+		0)
+		return -1;
+	s->done_end += sizeof(mark);
+	s->unsynced = true;
+	return 0;
+}
+
+static void add_waiter(
+	struct journal_waiters *list, journal_mark_fn *fn, void *arg)
+{
+	struct journal_waiter *w;
+
+	if (fn == NULL)
+		return;
+	w = xcalloc(1, sizeof(*w));
+	w->fn = fn;
+	w->arg = arg;
+	STAILQ_INSERT_TAIL(list, w, link);
+}
+
+static void arm_sync(struct journal_reader *r, int64_t delay_ms);
+
+/* After a mark: is the segment empty, or nearly so with newer ones behind? */
+static void look_at_rest(struct journal_segment *s)
+{
+	struct journal_reader *r = s->reader;
+	struct journal_segment *next = TAILQ_NEXT(s, link);
+
+	if (s->state != SEGMENT_LEFT || s->scanned < s->limit ||
+		s->undone == 0 || s->told_sparse ||
+		s->undone >= s->records / 4 || next == NULL ||
+		next->state != SEGMENT_LEFT)
+		return;
+	s->told_sparse = true;
+	r->callbacks.on_sparse(r->callbacks.arg, s);
+}
+
+void journal_reader_mark(struct journal_reader *r,
+	const struct journal_place *place, journal_mark_fn *on_synced,
+	void *arg)
+{
+	struct journal_segment *s = place->segment;
+	struct journal_late_mark *late;
+	struct log_text text;
+
+	if (write_mark(s, place->offset) == 0) {
+		s->undone--;
+		add_waiter(&r->waiters, on_synced, arg);
+		arm_sync(r, on_synced != NULL ? 0 : JOURNAL_MARK_SYNC_MS);
+		look_at_rest(s);
+		return;
+	}
+	if (!r->mark_trouble)
+		log_err("mark-failed reason=%s advice=\"make room in the "
+			"spool, check the disk: mail that was delivered may "
+			"come again after a restart\"",
+			log_text(&text, strerror(errno)));
+	r->mark_trouble = true;
+	late = xcalloc(1, sizeof(*late));
+	late->segment = s;
+	late->offset = place->offset;
+	late->fn = on_synced;
+	late->arg = arg;
+	STAILQ_INSERT_TAIL(&r->late_marks, late, link);
+	arm_sync(r, JOURNAL_MARK_SYNC_MS);
+}
+
+static void retry_late_marks(struct journal_reader *r)
+{
+	struct journal_late_mark *late;
+
+	while ((late = STAILQ_FIRST(&r->late_marks)) != NULL) {
+		if (write_mark(late->segment, late->offset) != 0)
+			return;
+		late->segment->undone--;
+		add_waiter(&r->waiters, late->fn, late->arg);
+		STAILQ_REMOVE_HEAD(&r->late_marks, link);
+		free(late);
+	}
+	r->mark_trouble = false;
+}
+
+static void run_sync(struct worker_job *job)
+{
+	struct sync_job *sync = (struct sync_job *)job;
+	size_t i;
+
+	for (i = 0; i < sync->count; i++)
+		if (fdatasync(sync->segments[i]->done_fd) != 0)
+			sync->failed = errno;
+	if (sync->directory && fsync(sync->reader->journal_fd) != 0)
+		sync->failed = errno;
+}
+
+static void call_waiters(struct journal_waiters *waiters)
+{
+	struct journal_waiter *w;
+
+	while ((w = STAILQ_FIRST(waiters)) != NULL) {
+		STAILQ_REMOVE_HEAD(waiters, link);
+		w->fn(w->arg);
+		free(w);
+	}
+}
+
+static void on_synced(struct worker_job *job)
+{
+	struct sync_job *sync = (struct sync_job *)job;
+	struct journal_reader *r = sync->reader;
+	struct journal_segment *s;
+	struct log_text text;
+	size_t i;
+
+	if (sync->failed != 0)
+		log_err("mark-sync-failed reason=%s advice=\"check the disk: "
+			"mail that was delivered may come again after a power "
+			"cut\"",
+			log_text(&text, strerror(sync->failed)));
+	for (i = 0; i < sync->count; i++) {
+		s = sync->segments[i];
+		s->syncing = false;
+		journal_stock_reclaim(s);
+	}
+	call_waiters(&sync->waiters);
+	free(sync);
+	if (!STAILQ_EMPTY(&r->waiters))
+		arm_sync(r, 0);
+}
+
+void journal_marks_flush(struct journal_reader *r)
+{
+	struct journal_segment *s;
+	struct sync_job *sync;
+	bool all = true;
+
+	retry_late_marks(r);
+	sync = xcalloc(1, sizeof(*sync));
+	sync->reader = r;
+	sync->job.run = run_sync;
+	sync->job.done = on_synced;
+	STAILQ_INIT(&sync->waiters);
+	TAILQ_FOREACH(s, &r->segments, link)
+	{
+		if (!s->unsynced)
+			continue;
+		if (s->syncing || sync->count == SYNC_SEGMENTS_MAX) {
+			all = false;
+			continue;
+		}
+		sync->directory |= s->done_created;
+		s->done_created = false;
+		s->unsynced = false;
+		s->syncing = true;
+		sync->segments[sync->count++] = s;
+	}
+	if (sync->count == 0) {
+		free(sync);
+		return;
+	}
+	/* A waiter does not tell which segment it waits for. */
+	if (all)
+		STAILQ_CONCAT(&sync->waiters, &r->waiters);
+	worker_submit(r->syncer, &sync->job);
+}
+
+static bool more_to_sync(const struct journal_reader *r)
+{
+	const struct journal_segment *s;
+
+	TAILQ_FOREACH(s, &r->segments, link)
+	if (s->unsynced)
+		return true;
+	return !STAILQ_EMPTY(&r->late_marks);
+}
+
+static void on_sync_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct journal_reader *r = arg;
+
+	(void)fd;
+	(void)what;
+	journal_marks_flush(r);
+	if (more_to_sync(r))
+		arm_sync(r, JOURNAL_MARK_SYNC_MS);
+}
+
+static void arm_sync(struct journal_reader *r, int64_t delay_ms)
+{
+	struct timeval delay = {delay_ms / 1000, delay_ms % 1000 * 1000};
+
+	if (r->sync_timer == NULL)
+		r->sync_timer = evtimer_new(r->base, on_sync_timer, r);
+	if (r->sync_timer == NULL)
+		abort();
+	if (delay_ms > 0 && evtimer_pending(r->sync_timer, NULL))
+		return;
+	evtimer_add(r->sync_timer, &delay);
+}

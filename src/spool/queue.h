@@ -1,0 +1,49 @@
+/*
+ * queue.h - the spool's files of single messages: queue/ and failed/, and any
+ *           small file that is replaced as a whole.
+ * Used by:    relay/dispatch, relay/account (state), ctl/spool (reads).
+ * Invariant:  a file under its final name is whole: written under another,
+ *             synced, renamed, the directory synced.
+ * Blocks:     yes: to be run in a worker's thread, but for queue_read().
+ * Format:     gmrelayd-spool(5).
+ */
+#ifndef GMRELAY_SPOOL_QUEUE_H
+#define GMRELAY_SPOOL_QUEUE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "spool/content.h"
+#include "spool/envelope.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Envelope, and a message that has no body file. */
+#define QUEUE_FILE_MAX (8 * 1024 * 1024)
+
+/* The name of a message's file is its id in hex. */
+
+/* Writes the file as a whole. replace: over an older one; otherwise an existing
+ * one is left as it is and counts as success (it holds the same message).
+ * Returns 0, -1 with err and nothing changed. */
+int queue_write(int dir_fd, const char *name, const struct buf *bytes,
+	bool replace, struct err *err);
+
+/* Removes the file and syncs the directory. One that is not there counts as
+ * success. Returns 0, -1 with err. */
+int queue_remove(int dir_fd, const char *name, struct err *err);
+
+/* Reads and checks a message's file: regular, not too large, named after its
+ * id. content_out may be NULL; large_fd is for messages with a body file.
+ * Returns 0 with what the caller then owns; -1 with err. */
+int queue_read(int dir_fd, int large_fd, uint64_t id, struct envelope **env_out,
+	struct content **content_out, struct err *err);
+
+/* The ids of all message files in the directory, sorted. Other names are left
+ * alone: foreign(arg, name) is told (temporary files of ours are removed).
+ * Returns the count with *ids_out to be freed, -1 with err. */
+ssize_t queue_scan(int dir_fd, uint64_t **ids_out,
+	void (*foreign)(void *arg, const char *name), void *arg,
+	struct err *err);
+
+#endif
