@@ -150,9 +150,14 @@ def brief(value):
         text[:400], len(text))
 
 
-def scenario(function):
-    _scenarios.append(function)
-    return function
+def scenario(function=None, seconds=SCENARIO_SECONDS):
+    """Registers a function; seconds is how long it may take."""
+    def register(f):
+        f.seconds = max(seconds, SCENARIO_SECONDS)
+        _scenarios.append(f)
+        return f
+
+    return register(function) if function else register
 
 
 def explain(test, error):
@@ -183,7 +188,7 @@ def run(number, function):
     test = Test(name)
     verdict, error, reason = "ok", None, ""
     started = time.monotonic()
-    signal.alarm(SCENARIO_SECONDS)
+    signal.alarm(function.seconds)
     try:
         function(test)
     except Skip as skip:
@@ -216,7 +221,7 @@ def run(number, function):
 
 def on_alarm(_number, _frame):
     faulthandler.dump_traceback(all_threads=True)
-    raise Overdue("no end within %d s" % SCENARIO_SECONDS)
+    raise Overdue("the scenario took too long")
 
 
 def main():

@@ -1,0 +1,226 @@
+"""Each recipient has a result of its own: who got the message does not get it
+again, who is refused is reported, who must wait is tried again."""
+import re
+
+from lib.harness import main, scenario, wait_for
+from lib.mail import base64_lines, without_received
+from lib.smtpclient import message
+
+PEOPLE = ["a@example.net", "b@example.net", "c@example.net"]
+
+
+def deliveries(fake):
+    """{recipient: how often}, without reports."""
+    counts = {}
+    for got in fake.messages:
+        if not got.header("Auto-Submitted"):
+            for recipient in got.recipients:
+                counts[recipient] = counts.get(recipient, 0) + 1
+    return counts
+
+
+def reports(fake):
+    return [x for x in fake.messages if x.header("Auto-Submitted")]
+
+
+@scenario
+def one_refused_for_good_one_for_now(t):
+    fake = t.fake()
+    fake.rule("RCPT", ["550 5.1.1 The email account that you tried to reach "
+                       "does not exist.", "550 5.1.1 Please check"],
+              match="^TO:<b@")
+    fake.rule("RCPT", "450 4.2.1 The user you are trying to contact is "
+              "receiving mail too quickly", match="^TO:<c@", times=1)
+    daemon = t.daemon(fake).start()
+    data = message()
+    daemon.send(data, PEOPLE, sender="owner@example.org")
+    fake.wait(lambda: deliveries(fake).get("c@example.net"), 30, "c's mail")
+    fake.wait(lambda: reports(fake), 30, "the report")
+    daemon.wait_queue_empty()
+    t.equal(deliveries(fake), {"a@example.net": 1, "c@example.net": 1},
+            "deliveries")
+    for got in fake.messages:
+        if not got.header("Auto-Submitted"):
+            t.equal(without_received(got.data), data, "the same for both")
+    report = reports(fake)
+    t.equal(len(report), 1, "reports")
+    t.equal(report[0].recipients, ["owner@example.org"], "who is told")
+    t.true(b"b@example.net" in report[0].body, "the report names b")
+    t.true(b"Final-Recipient: rfc822; a@" not in report[0].body.replace(
+        b"rfc822;a", b"rfc822; a"), "and a not as failed")
+    t.equal(len(daemon.queue(failed=True)), 1, "messages in failed/")
+    t.clean(fake)
+
+
+@scenario
+def a_bad_address_costs_nobody_else(t):
+    fake = t.fake()
+    fake.rule("RCPT", "553 5.1.3 The recipient address is not a valid RFC "
+              "5321 address", match="^TO:<x@")
+    daemon = t.daemon(fake).start()
+    daemon.send(message(), ["x@example.net"] + PEOPLE)
+    daemon.send(message(), PEOPLE[:1])
+    fake.wait(lambda: deliveries(fake).get("a@example.net") == 2)
+    daemon.wait_queue_empty()
+    t.equal(deliveries(fake), {"a@example.net": 2, "b@example.net": 1,
+                               "c@example.net": 1}, "deliveries")
+
+
+@scenario
+def all_refused_sends_no_data(t):
+    fake = t.fake()
+    fake.rule("RCPT", "550 5.1.1 nobody", match="^TO:<[abc]@")
+    daemon = t.daemon(fake).start()
+    daemon.send(message(), PEOPLE)
+    wait_for(lambda: daemon.queue(failed=True), 30, "failed/")
+    t.equal(deliveries(fake), {}, "deliveries")
+    states = daemon.recipients(daemon.queue(failed=True)[0]["id"])
+    t.equal({k: v["state"] for k, v in states.items()},
+            {x: "failed" for x in PEOPLE}, "results")
+    t.true(all("5.1.1" in x["reply"] for x in states.values()),
+           "the reply is kept: %r" % states)
+    # the connection is good for the next message
+    daemon.send(message(), ["d@example.net"])
+    fake.wait(lambda: deliveries(fake).get("d@example.net"))
+
+
+@scenario
+def all_refused_for_now_are_tried_again(t):
+    fake = t.fake()
+    fake.rule("RCPT", "451 4.3.0 later", times=3)
+    daemon = t.daemon(fake).start()
+    daemon.send(message(), PEOPLE)
+    fake.wait(lambda: len(deliveries(fake)) == 3, 30, "all three")
+    daemon.wait_queue_empty()
+    t.equal(deliveries(fake), {x: 1 for x in PEOPLE}, "deliveries")
+    t.equal(reports(fake), [], "reports")
+
+
+@scenario
+def too_many_recipients_are_split_not_failed(t):
+    for code in ("452 4.5.3", "552 5.5.3"):
+        fake = t.fake()
+        fake.behaviour.recipients = 10
+        if code.startswith("552"):  # RFC 5321 4.5.3.1.10: means 452
+            fake.behaviour.recipients = 100
+            fake.rule("RCPT", code + " Too many recipients", nth=11, times=15)
+        daemon = t.daemon(fake).start()
+        people = ["p%02d@example.net" % i for i in range(25)]
+        daemon.send(message(), people)
+        fake.wait(lambda: len(deliveries(fake)) == 25, 30, "all 25")
+        daemon.wait_queue_empty()
+        t.equal(deliveries(fake), {x: 1 for x in people}, "deliveries")
+        t.equal(reports(fake), [], "reports")
+        daemon.stop()
+
+
+@scenario
+def a_refused_message_is_reported(t):
+    fake = t.fake()
+    fake.rule("FINAL", "552 5.7.0 This message was blocked because its "
+              "content presents a potential security issue",
+              match="Subject: virus")
+    daemon = t.daemon(fake).start()
+    daemon.send(message(subject="virus"), PEOPLE[:2],
+                sender="owner@example.org")
+    daemon.send(message(subject="fine"), PEOPLE[:1])
+    fake.wait(lambda: reports(fake), 30, "the report")
+    daemon.wait_queue_empty()
+    t.equal(deliveries(fake), {"a@example.net": 1}, "deliveries")
+    text = reports(fake)[0].body
+    t.true(b"a@example.net" in text and b"b@example.net" in text,
+           "both are named")
+    t.true(b"potential security issue" in text, "Gmail's words are told")
+
+
+@scenario
+def a_deferred_message_keeps_its_message_id(t):
+    fake = t.fake()
+    fake.rule("FINAL", "451 4.3.0 Mail server temporarily rejected message",
+              times=2)
+    daemon = t.daemon(fake).start()
+    daemon.send(b"Subject: bare\r\n\r\nno Message-ID\r\n", PEOPLE)
+    got = fake.wait_messages(1, deadline=30)[0]
+    daemon.wait_queue_empty()
+    t.equal(len(fake.transactions), 3, "attempts")
+    t.equal(len({x.data for x in fake.transactions}), 1,
+            "the same bytes each time")
+    t.equal(got.recipients, PEOPLE, "recipients")
+
+
+@scenario
+def a_lost_final_answer_is_in_doubt_and_tried_again(t):
+    fake = t.fake()
+    fake.rule("FINAL", action="drop", taken=True, times=1)
+    daemon = t.daemon(fake).start()
+    message_id = daemon.send(message())
+    got = fake.wait_messages(2)
+    daemon.wait_queue_empty()
+    t.equal(got[0].header("Message-ID"), got[1].header("Message-ID"),
+            "Message-ID")
+    line = daemon.wait_log(r"^.*%s.*$" % message_id, count=2)
+    t.true(any("doubt" in x[0] for x in line), "the log says in doubt")
+    t.equal(daemon.status()["counters"]["relay"]["in_doubt"], 1, "counter")
+
+
+def interrupted(name, phase, **how):
+    """Whatever breaks, the message arrives once, whole."""
+    def run(t):
+        fake = t.fake()
+        fake.rule(phase, times=1, **how)
+        daemon = t.daemon(fake).start()
+        data = message(body=base64_lines(7, 500000))
+        daemon.send(data, PEOPLE)
+        fake.wait_messages(1, deadline=60)
+        daemon.ask("queue.flush")
+        daemon.wait_queue_empty(60)
+        t.equal(deliveries(fake), {x: 1 for x in PEOPLE}, "deliveries")
+        t.equal(without_received(fake.messages[0].data), data, "message")
+        t.equal(reports(fake), [], "reports")
+        t.clean(fake)
+
+    run.__name__ = name
+    scenario(run)
+
+
+interrupted("dropped_at_mail", "MAIL", action="drop")
+interrupted("dropped_at_rcpt", "RCPT", action="drop", nth=2)
+interrupted("dropped_at_data", "DATA", action="drop")
+interrupted("dropped_in_the_message", "MIDDATA", action="drop",
+            after_bytes=100000)
+interrupted("reset_in_the_message", "MIDDATA", action="reset",
+            after_bytes=100000)
+interrupted("told_421_at_mail", "MAIL",
+            reply="421 4.7.0 Connection expired, try reconnecting.")
+interrupted("told_421_in_the_message", "MIDDATA", after_bytes=100000,
+            reply="421 4.3.0 Temporary System Problem. Try again later (10).")
+interrupted("told_421_at_the_end", "FINAL",
+            reply="421 4.3.0 Temporary System Problem. Try again later (10).")
+interrupted("told_451_at_rcpt", "RCPT", nth=3,
+            reply="451 4.4.2 Timeout - closing connection.")
+
+
+@scenario
+def a_slow_trickle_is_no_trouble(t):
+    fake = t.fake()
+    fake.behaviour.trickle = 0.001
+    daemon = t.daemon(fake).start()
+    daemon.send(message(), PEOPLE)
+    fake.wait_messages(1, deadline=60)
+    daemon.wait_queue_empty()
+    t.equal(deliveries(fake), {x: 1 for x in PEOPLE}, "deliveries")
+
+
+@scenario
+def a_stalled_upstream_times_out_and_is_left(t):
+    fake = t.fake()
+    fake.rule("MAIL", action="stall", times=1)
+    daemon = t.daemon(fake, account={"reply_timeout": "2s"}).start()
+    daemon.send(message())
+    fake.wait_messages(1, deadline=60)
+    t.equal(fake.messages[0].session > 1, True, "by another connection")
+    t.true(re.search(r"(?i)time", daemon.log_now()), "the log says why")
+
+
+if __name__ == "__main__":
+    main()

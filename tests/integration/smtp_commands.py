@@ -1,0 +1,224 @@
+"""The commands of RFC 5321, their order and their codes; and what is tolerated
+from clients that are allowed."""
+from lib.harness import main, scenario
+from lib.mail import stuff_raw
+from lib.smtpclient import Client, message
+
+PATHS = "MAIL FROM:<a@example.org>", "RCPT TO:<b@example.net>"
+
+
+def dialogue(t, daemon, steps):
+    """steps: (command, code, enhanced code or None)."""
+    with daemon.client() as client:
+        for command, code, enhanced in steps:
+            reply = client.cmd(command)
+            t.equal(reply.code, code, "the answer to %r (%r)" % (
+                command, reply))
+            if enhanced is not None:
+                t.equal(reply.enhanced, enhanced, "the enhanced code of the "
+                        "answer to %r (%r)" % (command, reply))
+
+
+def ready(t):
+    fake = t.fake()
+    return fake, t.daemon(fake).start()
+
+
+@scenario
+def greeting_helo_ehlo(t):
+    _, daemon = ready(t)
+    with daemon.client() as client:
+        t.equal(client.greeting.code, 220, "greeting")
+        t.true(client.greeting.text.startswith("relay.example.org ESMTP"),
+               "greeting: %r" % client.greeting)
+        offered = client.ehlo()
+        t.equal(sorted(offered), sorted([
+            "SIZE", "8BITMIME", "SMTPUTF8", "PIPELINING",
+            "ENHANCEDSTATUSCODES", "CHUNKING"]), "extensions")
+        t.equal(len(client.expect("HELO client.example", 250).lines), 1,
+                "HELO's answer is one line")
+
+
+@scenario
+def the_order_of_a_transaction(t):
+    _, daemon = ready(t)
+    dialogue(t, daemon, [
+        ("RCPT TO:<b@example.net>", 503, "5.5.1"),
+        ("DATA", 503, "5.5.1"),
+        ("EHLO client.example", 250, None),
+        ("DATA", 503, "5.5.1"),
+        (PATHS[0], 250, "2.1.0"),
+        ("MAIL FROM:<other@example.org>", 503, "5.5.1"),
+        ("DATA", 503, "5.5.1"),
+        (PATHS[1], 250, "2.1.5"),
+        ("RSET", 250, "2.0.0"),
+        ("DATA", 503, "5.5.1"),
+        (PATHS[0], 250, "2.1.0"),
+        (PATHS[1], 250, "2.1.5"),
+        ("EHLO client.example", 250, None),  # resets: RFC 5321 4.1.4
+        ("DATA", 503, "5.5.1"),
+        ("QUIT", 221, "2.0.0"),
+    ])
+
+
+@scenario
+def the_other_commands(t):
+    _, daemon = ready(t)
+    dialogue(t, daemon, [
+        ("NOOP", 250, "2.0.0"),
+        ("NOOP with words", 250, "2.0.0"),
+        ("VRFY person", 252, None),
+        ("EXPN list", 502, "5.5.1"),
+        ("HELP", 214, None),
+        ("HELP MAIL", 214, None),
+        ("ETRN x", 502, None),
+        ("TURN", 502, None),
+        ("NONSENSE", 500, "5.5.2"),
+        ("noop", 250, "2.0.0"),
+        ("quit", 221, "2.0.0"),
+    ])
+
+
+@scenario
+def what_is_no_address_is_refused(t):
+    _, daemon = ready(t)
+    dialogue(t, daemon, [
+        ("EHLO client.example", 250, None),
+        ("MAIL FROM:<a@example.org", 501, None),
+        ("MAIL", 501, None),
+        ("MAIL FROM:<a@@example.org>", 501, None),
+        ("MAIL FROM:<>", 250, "2.1.0"),
+        ("RCPT TO:<>", 501, None),
+        ("RCPT TO:", 501, None),
+        ("RCPT TO:<@>", 501, None),
+        ("RCPT TO:<b@exa mple.net>", 501, None),
+        (PATHS[1], 250, "2.1.5"),
+    ])
+
+
+@scenario
+def a_lax_client_is_understood_and_upstream_is_canonical(t):
+    fake, daemon = ready(t)
+    lax = [
+        (["MAIL FROM:a@example.org", "RCPT TO:b@example.net"], ""),
+        (["mail from: <a@example.org>", "rcpt to: <b@example.net>"], ""),
+        (["MAIL FROM:<a@example.org> X-UNKNOWN=1 FOO", PATHS[1]], ""),
+        (["MAIL FROM: a@example.org ", "RCPT TO: b@example.net "], ""),
+        (["MAIL FROM:<a@example.org>AUTH=<>", PATHS[1]], ""),
+        (["Mail From:<@relay.example,@other.example:a@example.org>",
+          PATHS[1]], ""),
+        (["HELO", PATHS[0], PATHS[1]], ""),
+        (["EHLO not_a.valid host!", PATHS[0], PATHS[1]], ""),
+    ]
+    for commands, _ in lax:
+        with daemon.client() as client:
+            for command in commands:
+                client.expect(command, 250)
+            client.expect("DATA", 354)
+            client.send(stuff_raw(message()))
+            t.equal(client.reply().code, 250, "after %r" % commands)
+    for got in fake.wait_messages(len(lax)):
+        t.equal((got.sender, got.recipients),
+                ("a@example.org", ["b@example.net"]), "upstream")
+    t.clean(fake)
+
+
+@scenario
+def the_null_sender_is_taken(t):
+    fake, daemon = ready(t)
+    daemon.send(message(), sender="")
+    t.equal(fake.wait_messages(1)[0].recipients, ["person@example.net"],
+            "recipients")
+
+
+@scenario
+def unusual_addresses_arrive_as_they_are(t):
+    fake, daemon = ready(t)
+    unusual = ["o'brien+tag=x@example.net", '"quoted local"@example.net',
+               "user@[192.0.2.1]", "MixedCase@Example.NET",
+               "!#$%&'*+/=?^_`{|}~-@example.net"]
+    daemon.send(message(), unusual)
+    t.equal(fake.wait_messages(1)[0].recipients, unusual, "recipients")
+
+
+@scenario
+def bdat_keeps_its_rules(t):
+    _, daemon = ready(t)
+    with daemon.client() as client:
+        client.ehlo()
+        client.send(b"BDAT 4 LAST\r\nabcd")
+        t.equal(client.reply().code, 503, "BDAT before MAIL")
+        for command in PATHS:
+            client.expect(command, 250)
+        client.send(b"BDAT 20\r\nSubject: x\r\n\r\nabcdef")
+        t.equal(client.reply().code, 250, "a chunk")
+        t.equal(client.cmd("DATA").code, 503, "DATA after BDAT")
+        client.expect("RSET", 250)
+        for command in PATHS:
+            client.expect(command, 250)
+        client.send(b"BDAT 0 LAST\r\n")
+        t.equal(client.reply().code, 250, "an empty message")
+
+
+@scenario
+def only_crlf_dot_crlf_ends_a_message(t):
+    fake, daemon = ready(t)
+    smuggled = (b"MAIL FROM:<evil@example.org>\r\nRCPT TO:<x@example.net>\r\n"
+                b"DATA\r\nSubject: smuggled\r\n\r\n")
+    ends = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n",
+            b"\n.\r", b"\r\n\x00.\r\n", b"\n\n.\r\r\n", b"\r\n.\r\r\n"]
+    for end in ends:
+        with daemon.client() as client:
+            client.ehlo()
+            for command in PATHS:
+                client.expect(command, 250)
+            client.expect("DATA", 354)
+            client.send(message(subject="outer") + b"text" + end + smuggled +
+                        b"\r\n.\r\n")
+            code = client.reply().code
+            t.true(code in (250, 554), "one answer to %r: %d" % (end, code))
+            client.expect("NOOP", 250)
+    daemon.wait_queue_empty()
+    for got in fake.messages:
+        t.equal(got.header("Subject"), ["outer"], "nothing smuggled")
+        t.true("evil" not in got.sender, "nothing smuggled")
+    t.equal(fake.violations, [], "breaches of the protocol upstream")
+
+
+@scenario
+def browsers_and_tls_clients_are_told(t):
+    _, daemon = ready(t)
+    with daemon.client() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\n\r\nMAIL FROM:<a@b>\r\n")
+        t.true(client.reply().code >= 400, "HTTP is refused")
+        t.true(client.is_closed(), "and closed")
+    with Client(("127.0.0.1", daemon.port)) as client:
+        client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        t.true(client.is_closed(), "TLS is closed")
+    daemon.wait_log("TLS")
+
+
+@scenario
+def authentication_and_tls_are_not_needed(t):
+    _, daemon = ready(t)
+    dialogue(t, daemon, [
+        ("EHLO client.example", 250, None),
+        ("STARTTLS", 502, "5.5.1"),
+        ("AUTH PLAIN AHgAeQ==", 502, "5.5.1"),
+        (PATHS[0], 250, None),
+    ])
+
+
+@scenario
+def the_local_socket_takes_mail_too(t):
+    fake, daemon = ready(t)
+    data = message()
+    with Client(daemon.submit) as client:
+        client.ehlo()
+        t.equal(client.mail("a@example.org", ["b@example.net"], data).code,
+                250, "by the submit socket")
+    t.true(fake.wait_messages(1)[0].data.endswith(data), "the message")
+
+
+if __name__ == "__main__":
+    main()
