@@ -41,11 +41,16 @@ libgmrelay_a_SOURCES = \
 	src/parent/spooldir.h \
 	src/parent/unixsock.c \
 	src/parent/unixsock.h \
+	src/proto/address.c \
 	src/proto/address.h \
+	src/proto/body.c \
 	src/proto/body.h \
+	src/proto/command.c \
 	src/proto/command.h \
 	src/proto/header.h \
+	src/proto/line.c \
 	src/proto/line.h \
+	src/proto/reply.c \
 	src/proto/reply.h \
 	src/receiver/receiver.h \
 	src/relay/auth.h \

@@ -3,7 +3,23 @@
 
 # --- unit tests: tests/unit/test_NAME.c, one cmocka group each. Add the name
 # --- to unit_tests; a program that needs more than its one file says so below.
-unit_tests =
+unit_tests = \
+	tests/unit/test_address \
+	tests/unit/test_body \
+	tests/unit/test_body_limits \
+	tests/unit/test_buf \
+	tests/unit/test_command \
+	tests/unit/test_err \
+	tests/unit/test_hash \
+	tests/unit/test_line \
+	tests/unit/test_log \
+	tests/unit/test_path \
+	tests/unit/test_reply \
+	tests/unit/test_stuff \
+	tests/unit/test_util \
+	tests/unit/test_worker
+
+EXTRA_DIST += tests/unit/body_feed.h
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)

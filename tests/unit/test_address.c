@@ -136,6 +136,7 @@ static const struct bad {
 	{"\"a\tb\"@c", ERR_SYNTAX},
 	{"a\x7f@b", ERR_SYNTAX},
 	{"\"\x1b\"@b", ERR_SYNTAX},
+	{"\"\x7f\"@b", ERR_SYNTAX},
 	{"a@b\t", ERR_SYNTAX},
 	/* not UTF-8 */
 	{"\xe4@b", ERR_SYNTAX},

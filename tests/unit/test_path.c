@@ -56,6 +56,7 @@ static const struct vector {
 	{"<@x>", NULL, "", BOTH},
 	{"<@x:>", NULL, "", BOTH | NULL_OK},
 	{"<@x,y:a@b>", NULL, "", BOTH},
+	{"<@x,y@b>", NULL, "", BOTH},
 	{"<@x,:a@b>", NULL, "", BOTH},
 	{"<@x,>", NULL, "", BOTH},
 	{"<@:a@b>", NULL, "", BOTH},

@@ -203,6 +203,10 @@ static void test_text_is_cut(void **state)
 	assert_int_equal(strlen(r.text), REPLY_TEXT_MAX);
 	assert_int_equal(reply_add_line(&r, "250 2.0.0 end", 13), 1);
 	assert_string_equal(r.enhanced, "2.0.0");
+	/* no room for more than the space between */
+	assert_int_equal(reply_add_line(&r, line, 4 + REPLY_TEXT_MAX - 1), 0);
+	assert_int_equal(reply_add_line(&r, "250 end", 7), 1);
+	assert_int_equal(strlen(r.text), REPLY_TEXT_MAX - 1);
 }
 
 /* The text has room for n more bytes: no half character is put there. */
