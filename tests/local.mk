@@ -8,13 +8,19 @@ unit_tests = \
 	tests/unit/test_body \
 	tests/unit/test_body_limits \
 	tests/unit/test_buf \
+	tests/unit/test_channel \
+	tests/unit/test_child \
 	tests/unit/test_command \
+	tests/unit/test_counters \
 	tests/unit/test_err \
 	tests/unit/test_hash \
 	tests/unit/test_line \
+	tests/unit/test_listen \
 	tests/unit/test_log \
+	tests/unit/test_notify \
 	tests/unit/test_path \
 	tests/unit/test_reply \
+	tests/unit/test_spooldir \
 	tests/unit/test_stuff \
 	tests/unit/test_util \
 	tests/unit/test_worker
