@@ -11,7 +11,11 @@ unit_tests = \
 	tests/unit/test_channel \
 	tests/unit/test_child \
 	tests/unit/test_command \
+	tests/unit/test_conf \
+	tests/unit/test_conf_net \
+	tests/unit/test_conf_value \
 	tests/unit/test_counters \
+	tests/unit/test_credential \
 	tests/unit/test_err \
 	tests/unit/test_hash \
 	tests/unit/test_line \
@@ -25,7 +29,7 @@ unit_tests = \
 	tests/unit/test_util \
 	tests/unit/test_worker
 
-EXTRA_DIST += tests/unit/body_feed.h
+EXTRA_DIST += tests/unit/body_feed.h tests/unit/conf_fixture.h
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
@@ -43,6 +47,7 @@ integration_lib = \
 	tests/integration/lib/fakemessage.py \
 	tests/integration/lib/fakesession.py \
 	tests/integration/lib/harness.py \
+	tests/integration/lib/mail.py \
 	tests/integration/lib/pki.py \
 	tests/integration/lib/proc.py \
 	tests/integration/lib/smtpclient.py

@@ -69,6 +69,7 @@ class Daemon(Control):
         self.addresses = []
         self.port = None
         self.environment = {}
+        self.options = []  # of the command line, beside -c
         self.log_start = 0
         self.settings = {
             "hostname": "relay.example.org",
@@ -160,9 +161,10 @@ class Daemon(Control):
         with open(self.log_file, "ab") as log:
             self.log_start = log.tell()
             self.process = subprocess.Popen(
-                [GMRELAYD, "-c", self.config_file], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True,
-                cwd=self.folder, env=self._environment(), **popen)
+                [GMRELAYD, "-c", self.config_file] + self.options,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True, cwd=self.folder,
+                env=self._environment(), **popen)
         if wait:
             self.wait_ready(deadline)
         return self

@@ -1,0 +1,89 @@
+"""An idle daemon with an empty queue never wakes up and is small."""
+import os
+import time
+
+from lib import proc
+from lib.harness import SANITIZED, main, print_comment, scenario, wait_for
+from lib.smtpclient import message
+
+IDLE_SECONDS = int(os.environ.get("IDLE_SECONDS", "60"))
+PSS_ANON_MAX_KB = 3 * 1024
+
+
+def everybody(daemon):
+    return proc.session_members(daemon.pid)
+
+
+def switches(daemon):
+    """{(pid, thread): voluntary context switches} of all processes."""
+    return {(pid, thread): count for pid in everybody(daemon)
+            for thread, count in proc.voluntary_switches(pid).items()}
+
+
+def measure(t, daemon, what):
+    before = switches(daemon)
+    t.true(len(before) >= 3, "a parent and two roles are seen: %r" % before)
+    time.sleep(IDLE_SECONDS)  # the measure itself, not a wait
+    after = switches(daemon)
+    woken = {key: count - before.get(key, 0) for key, count in after.items()
+             if count != before.get(key, 0)}
+    t.equal(woken, {}, "%s: wake-ups of %s in %d s" % (
+        what, [proc.name(pid) for pid, _ in woken], IDLE_SECONDS))
+
+
+def settle(daemon):
+    """Until nothing happened for five seconds: connections end, threads go."""
+    def still():
+        before = switches(daemon)
+        time.sleep(5)
+        return switches(daemon) == before
+
+    wait_for(still, 120, "rest")
+
+
+def size_kb(daemon):
+    sizes = [proc.pss_anon_kb(pid) for pid in everybody(daemon)]
+    return None if None in sizes else sum(sizes)
+
+
+@scenario(seconds=600)
+def no_wake_up_after_the_start_and_after_work(t):
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    settle(daemon)
+    measure(t, daemon, "after the start")
+    for _ in range(20):
+        daemon.send(message())
+    fake.wait_messages(20)
+    daemon.wait_queue_empty()
+    fake.wait(lambda: all(x.ended for x in fake.sessions), 90,
+              "the end of the connection upstream")
+    settle(daemon)
+    measure(t, daemon, "after some mail")
+
+
+@scenario(seconds=600)
+def idle_memory_is_small(t):
+    if SANITIZED:
+        t.skip("sanitizers have memory of their own")
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    settle(daemon)
+    size = size_kb(daemon)
+    if size is None:
+        t.skip("smaps_rollup of the relay can be read by root only")
+    print_comment("Pss_Anon after the start: %d KiB" % size)
+    t.true(size <= PSS_ANON_MAX_KB, "Pss_Anon after the start: %d KiB" % size)
+    for _ in range(20):
+        daemon.send(message())
+    fake.wait_messages(20)
+    fake.wait(lambda: all(x.ended for x in fake.sessions), 90,
+              "the end of the connection upstream")
+    settle(daemon)
+    size = size_kb(daemon)
+    print_comment("Pss_Anon after some mail: %d KiB" % size)
+    t.true(size <= PSS_ANON_MAX_KB, "Pss_Anon after some mail: %d KiB" % size)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""kill -9 of any process at any moment under load: nothing that got its 250 is
+missing upstream, nothing partial is sent, repeats are counted."""
+import os
+import random
+import re
+import threading
+import time
+
+from lib.harness import SANITIZED, main, print_comment, scenario, wait_for
+from lib.mail import base64_lines, without_received
+from lib.smtpclient import Client, Refused, message
+
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "0")) or (8 if SANITIZED else 50)
+SEED = int(os.environ.get("CRASH_SEED", "0")) or random.randrange(1 << 32)
+SENDERS = 4
+# a role that dies again and again is started with growing delays; a new
+# parent begins anew
+DEATHS_A_PARENT = 3
+BODIES = [base64_lines(i, size) for i, size in enumerate(
+    (100, 3000, 60000, 70000, 300000))]
+
+
+class Load:
+    """Senders that remember what was acknowledged: {id: (recipients, body)}."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.ending = threading.Event()
+        self.lock = threading.Lock()
+        self.tried = 0
+        self.taken = {}
+        self.threads = [threading.Thread(target=self._run, args=(i,),
+                                         daemon=True)
+                        for i in range(SENDERS)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, number):
+        rng = random.Random(SEED + number)
+        while not self.ending.is_set():
+            try:
+                with Client(("127.0.0.1", self.daemon.port)) as client:
+                    client.ehlo()
+                    for _ in range(rng.randint(1, 5)):
+                        self._one(client, rng)
+            except (Refused, OSError, AssertionError):
+                time.sleep(0.02)
+
+    def _one(self, client, rng):
+        people = ["p%d@example.net" % i for i in range(rng.randint(1, 3))]
+        body = rng.choice(BODIES)
+        data = message(body=body)
+        key = re.search(rb"Message-ID: (<[^>]*>)", data)[1].decode()
+        with self.lock:
+            self.tried += 1
+        if client.mail("a@example.org", people, data).code == 250:
+            with self.lock:
+                self.taken[key] = (people, data)
+
+    def stop(self):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join(60)
+
+
+def kill_parent(daemon):
+    """Returns when another parent serves on the same port. The roles of the
+    first end by themselves."""
+    os.kill(daemon.pid, 9)
+    daemon.process.wait(20)
+    daemon.process = None
+    daemon.start(60)
+
+
+def judge(t, fake, load):
+    """Every acknowledged message, for each of its recipients, whole."""
+    counts, wrong = {}, []
+    for got in list(fake.messages):
+        key = got.header("Message-ID")[0]
+        for recipient in got.recipients:
+            counts[key, recipient] = counts.get((key, recipient), 0) + 1
+        if key in load.taken and \
+                without_received(got.data) != load.taken[key][1]:
+            wrong.append(key)
+    missing = [(key, recipient) for key, (people, _) in load.taken.items()
+               for recipient in people if (key, recipient) not in counts]
+    repeats = sum(count - 1 for count in counts.values() if count > 1)
+    print_comment("seed %d: %d tried, %d acknowledged, %d arrived, %d missing,"
+                  " %d repeats" % (SEED, load.tried, len(load.taken),
+                                   len(fake.messages), len(missing), repeats))
+    t.equal(wrong, [], "messages that differ")
+    t.equal(missing, [], "acknowledged, but not upstream")
+    t.equal([x.recipients for x in fake.messages
+             if x.header("Auto-Submitted")], [], "reports")
+
+
+def rounds(t, victims, count):
+    fake = t.fake()
+    # a fixed port: another parent has to find it
+    with Client(("127.0.0.1", fake.port)) as probe:
+        free = probe.sock.getsockname()[1]
+    daemon = t.daemon(fake, listen=["127.0.0.1:%d" % free],
+                      account={"messages_per_connection": 1000}).start()
+    load = Load(daemon)
+    rng = random.Random(SEED)
+    deaths = 0
+    try:
+        for _ in range(count):
+            before = load.tried
+            wait_for(lambda: load.tried > before + 5, 60, "traffic")
+            time.sleep(rng.random() * 0.2)  # at any moment
+            victim = rng.choice(victims)
+            if victim == "parent" or deaths == DEATHS_A_PARENT:
+                kill_parent(daemon)
+                deaths = 0
+            else:
+                pid = daemon.kill_role(victim)
+                daemon.wait_role_again(victim, pid, 60)
+                deaths += 1
+    finally:
+        load.stop()
+    daemon.ask("queue.flush")
+    daemon.wait_queue_empty(120)
+    judge(t, fake, load)
+    t.clean(fake)
+
+
+@scenario(seconds=60 + 30 * ROUNDS)
+def all_of_them_at_random(t):
+    rounds(t, ["receiver", "relay", "parent"], ROUNDS)
+
+
+@scenario(seconds=900)
+def both_roles_at_once(t):
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    load = Load(daemon)
+    try:
+        for _ in range(3):
+            before = len(load.taken)
+            wait_for(lambda: len(load.taken) > before + 20, 60, "traffic")
+            roles = daemon.wait_roles()
+            for role in roles:
+                daemon.kill_role(role)
+            for role, pid in roles.items():
+                daemon.wait_role_again(role, pid, 60)
+    finally:
+        load.stop()
+    daemon.ask("queue.flush")
+    daemon.wait_queue_empty(120)
+    judge(t, fake, load)
+
+
+@scenario
+def roles_end_with_their_parent(t):
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    roles = daemon.wait_roles()
+    os.kill(daemon.pid, 9)
+    daemon.process.wait(20)
+    wait_for(lambda: not any(os.path.exists("/proc/%d" % x)
+                             for x in roles.values()), 30,
+             "the end of the roles")
+    daemon.process = None
+    daemon.start()
+    daemon.send(message())
+    fake.wait_messages(1)
+
+
+@scenario
+def mail_is_taken_while_the_relay_is_dead(t):
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    sent = []
+    pid = daemon.wait_roles()["relay"]
+    for _ in range(3):  # the last restart is a second away
+        pid = daemon.kill_role("relay")
+        sent.append(message())
+        daemon.send(sent[-1])
+        daemon.wait_role_again("relay", pid, 60)
+    got = fake.wait_messages(3)
+    t.equal(sorted(without_received(x.data) for x in got), sorted(sent),
+            "messages")
+
+
+if __name__ == "__main__":
+    main()
