@@ -2,3 +2,5 @@
 # configuration, manual pages, systemd's files.
 sysusersdir = $(prefix)/lib/sysusers.d
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
+
+EXTRA_DIST += etc/gmrelayd.conf man/gmrelayd.conf.5

@@ -7,9 +7,20 @@ libgmrelay_a_SOURCES = \
 	src/base/buf.h \
 	src/base/channel.c \
 	src/base/channel.h \
+	src/base/conf.c \
 	src/base/conf.h \
+	src/base/conf_check.c \
+	src/base/conf_internal.h \
+	src/base/conf_name.c \
+	src/base/conf_nearest.c \
+	src/base/conf_net.c \
+	src/base/conf_report.c \
+	src/base/conf_text.c \
+	src/base/conf_value.c \
+	src/base/conf_walk.c \
 	src/base/counters.c \
 	src/base/counters.h \
+	src/base/credential.c \
 	src/base/credential.h \
 	src/base/err.c \
 	src/base/err.h \

@@ -34,7 +34,7 @@
 struct conf_address {
 	struct sockaddr_storage sa;
 	socklen_t len;
-	char text[64]; /* "127.0.0.1:25", "[::1]:25" */
+	char text[64];  /* "127.0.0.1:25", "[::1]:25" */
 	bool defaulted; /* not written by the user: may fail to bind */
 };
 

@@ -1,6 +1,7 @@
 # tests/lint/local.mk - `make lint`: style is a program, not an opinion.
 # LINT_STEPS="format includes" runs these steps only.
 EXTRA_DIST += \
+	tests/lint/conf_vs_man.py \
 	tests/lint/includes.py \
 	tests/lint/limits.py \
 	tests/lint/run

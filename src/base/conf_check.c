@@ -1,0 +1,305 @@
+/*
+ * conf_check.c - settings that must fit each other.
+ */
+#include "config.h"
+
+#include "base/conf_internal.h"
+#include "base/util.h"
+
+#include <ifaddrs.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+struct check {
+	struct conf_report *report;
+	const struct conf_text *text;
+	const struct conf *conf;
+};
+
+/* Hosts that people take for Gmail's submission server. */
+static const char *const wrong_hosts[] = {
+	"aspmx.l.google.com",
+	"gmail-smtp-in.l.google.com",
+	"gmail.com",
+	"googlemail.com",
+	"imap.gmail.com",
+	"imap.googlemail.com",
+	"mail.google.com",
+	"pop.gmail.com",
+	"pop.googlemail.com",
+	"www.gmail.com",
+};
+
+static const struct conf_place *place_of(
+	const struct check *c, unsigned section, const char *name)
+{
+	return conf_place_find(
+		c->text, section, conf_setting_find(name, section > 0));
+}
+
+/* False where the value was found wrong: nothing follows from it. */
+static bool good(const struct check *c, unsigned section, const char *name)
+{
+	const struct conf_place *place = place_of(c, section, name);
+
+	return place == NULL || !place->bad;
+}
+
+/* Where a setting stands, else where it would be added. */
+static unsigned line_of(
+	const struct check *c, unsigned section, const char *name)
+{
+	const struct conf_place *place = place_of(c, section, name);
+
+	if (place != NULL)
+		return place->line;
+	return section > 0 ? c->text->account_lines[section - 1]
+			   : c->text->last_line;
+}
+
+/* Two settings that do not fit each other: where the first stands, else where
+ * the second does. */
+static unsigned line_of_pair(
+	const struct check *c, const char *first, const char *second)
+{
+	return line_of(c, 0, place_of(c, 0, first) != NULL ? first : second);
+}
+
+static bool ip_of(const struct conf_address *address, struct in6_addr *out)
+{
+	return conf_ip_of((const struct sockaddr *)&address->sa, out) == 0;
+}
+
+static void check_some_account(const struct check *c)
+{
+	if (c->conf->account_count == 0)
+		conf_error(c->report, c->text->last_line,
+			"there is no account to send through; write: account { "
+			"username = \"someone@gmail.com\" password-file = "
+			"\"/etc/gmrelayd/password\" }");
+}
+
+static void check_names(const struct check *c)
+{
+	const struct conf_account *accounts = c->conf->accounts;
+	unsigned i, j;
+
+	for (i = 1; i < c->conf->account_count; i++)
+		for (j = 0; j < i; j++) {
+			if (!good(c, i + 1, "name") || !good(c, j + 1, "name"))
+				continue;
+			if (strcasecmp(accounts[i].name, accounts[j].name) != 0)
+				continue;
+			conf_error(c->report, line_of(c, i + 1, "name"),
+				"the name \"%s\" is taken by the account in "
+				"line %u; give each account a name of its own",
+				accounts[i].name, accounts[j].line);
+			break;
+		}
+}
+
+static void check_postmaster(const struct check *c)
+{
+	if (c->conf->account_count > 0 && good(c, 0, "postmaster") &&
+		c->conf->postmaster[0] == '\0')
+		conf_warning(c->report, line_of(c, 0, "postmaster"),
+			"postmaster is not set: reports have nowhere to go "
+			"where a sender has no real address; write: "
+			"postmaster = \"someone@example.com\"");
+}
+
+static void check_times(const struct check *c)
+{
+	if (good(c, 0, "expire") && good(c, 0, "delay-notice") &&
+		c->conf->expire_ms <= c->conf->delay_notice_ms)
+		conf_warning(c->report,
+			line_of_pair(c, "delay-notice", "expire"),
+			"delay-notice is not shorter than expire: no notice "
+			"will be sent before mail is given up");
+}
+
+static void check_paths(const struct check *c)
+{
+	if (good(c, 0, "control") && good(c, 0, "submit") &&
+		strcmp(c->conf->control, c->conf->submit) == 0)
+		conf_error(c->report, line_of_pair(c, "submit", "control"),
+			"submit and control are the same socket; write two "
+			"paths");
+}
+
+static void check_users(const struct check *c)
+{
+	if (good(c, 0, "user") && good(c, 0, "relay-user") &&
+		strcmp(c->conf->user, c->conf->relay_user) == 0)
+		conf_warning(c->report, line_of_pair(c, "relay-user", "user"),
+			"user and relay-user are the same: the process that "
+			"talks to clients could reach the credentials; write "
+			"two users");
+}
+
+/* An address that others can reach, and nobody else allowed: something was
+ * forgotten, and it is not for us to guess what. The other way round too. */
+static void check_reach(const struct check *c)
+{
+	const struct conf *conf = c->conf;
+	bool far_listener = false, far_network = false;
+	struct in6_addr ip;
+	size_t i;
+
+	if (!good(c, 0, "listen") || !good(c, 0, "allow"))
+		return;
+	for (i = 0; i < conf->listen_count; i++)
+		if (ip_of(&conf->listen[i], &ip) && !conf_ip_is_loopback(&ip))
+			far_listener = true;
+	for (i = 0; i < conf->allow_count; i++)
+		if (!conf_network_is_loopback(&conf->allow[i]))
+			far_network = true;
+	if (far_listener && !far_network)
+		conf_error(c->report, line_of_pair(c, "listen", "allow"),
+			"listen opens a port to other machines, but allow "
+			"names none; write: allow = {\"127.0.0.0/8\", "
+			"\"::1\", \"192.168.1.0/24\"} with your own network");
+	else if (far_network && !far_listener)
+		conf_warning(c->report, line_of_pair(c, "allow", "listen"),
+			"allow names other machines, but listen has no "
+			"address that they can reach; write: listen = "
+			"{\"*:25\"}");
+}
+
+static bool is_own_interface(const struct in6_addr *ip)
+{
+	struct ifaddrs *all = NULL, *i;
+	struct in6_addr own;
+	bool found = false;
+
+	if (getifaddrs(&all) != 0)
+		return false;
+	for (i = all; i != NULL && !found; i = i->ifa_next)
+		found = i->ifa_addr != NULL &&
+			conf_ip_of(i->ifa_addr, &own) == 0 &&
+			memcmp(&own, ip, sizeof(own)) == 0;
+	freeifaddrs(all);
+	return found;
+}
+
+/* True when a connection to the account's host would end at this listener. */
+static bool reaches(const struct check *c, const struct conf_account *account,
+	const struct conf_address *listener)
+{
+	struct in6_addr host, own;
+
+	if (conf_port_of(listener) != account->port || !ip_of(listener, &own))
+		return false;
+	if (strcasecmp(account->host, "localhost") == 0)
+		return true;
+	if (conf_ip_parse(account->host, &host) == 0)
+		return conf_ip_is_loopback(&host) || conf_ip_is_any(&host) ||
+		       memcmp(&host, &own, sizeof(own)) == 0 ||
+		       (conf_ip_is_any(&own) && is_own_interface(&host));
+	return !conf_ip_is_loopback(&own) && good(c, 0, "hostname") &&
+	       strcasecmp(account->host, c->conf->hostname) == 0;
+}
+
+static void check_loop(const struct check *c, unsigned section)
+{
+	const struct conf_account *account = &c->conf->accounts[section - 1];
+	size_t i;
+
+	if (!good(c, section, "host") || !good(c, section, "port") ||
+		!good(c, 0, "listen"))
+		return;
+	for (i = 0; i < c->conf->listen_count; i++) {
+		if (!reaches(c, account, &c->conf->listen[i]))
+			continue;
+		conf_error(c->report, line_of(c, section, "host"),
+			"host \"%s\" with port %u is this relay itself (listen "
+			"\"%s\"): mail would go round in a circle; write the "
+			"provider's server, like \"smtp.gmail.com\" with port "
+			"587",
+			account->host, account->port, c->conf->listen[i].text);
+		return;
+	}
+}
+
+static bool is_google(const char *host)
+{
+	static const char *const ends[] = {
+		".gmail.com", ".google.com", ".googlemail.com"};
+	size_t i, len = strlen(host);
+
+	for (i = 0; i < COUNT_OF(ends); i++)
+		if (len > strlen(ends[i]) &&
+			strcasecmp(host + len - strlen(ends[i]), ends[i]) == 0)
+			return true;
+	return false;
+}
+
+static void check_host(const struct check *c, unsigned section)
+{
+	const struct conf_account *account = &c->conf->accounts[section - 1];
+	size_t i;
+
+	if (!good(c, section, "host"))
+		return;
+	for (i = 0; i < COUNT_OF(wrong_hosts); i++)
+		if (strcasecmp(account->host, wrong_hosts[i]) == 0)
+			conf_error(c->report, line_of(c, section, "host"),
+				"host \"%s\" does not take mail to send; write "
+				"host = \"smtp.gmail.com\"",
+				account->host);
+}
+
+static void check_port(const struct check *c, unsigned section)
+{
+	const struct conf_account *account = &c->conf->accounts[section - 1];
+	bool implicit = account->tls == CONF_TLS_IMPLICIT;
+	const char *where =
+		place_of(c, section, "port") != NULL ? "port" : "tls";
+	unsigned line = line_of(c, section, where);
+
+	if (!good(c, section, "host") || !good(c, section, "port") ||
+		!good(c, section, "tls"))
+		return;
+	if (account->port == 25 && is_google(account->host))
+		conf_warning(c->report, line,
+			"port 25 is closed to most connections, and Gmail "
+			"takes no login there; write port = 587");
+	else if (account->port == 587 && implicit)
+		conf_warning(c->report, line,
+			"port 587 begins without TLS, but tls = \"implicit\"; "
+			"write port = 465, or tls = \"starttls\"");
+	else if (account->port == 465 && !implicit)
+		conf_warning(c->report, line,
+			"port 465 begins with TLS, but tls = \"starttls\"; "
+			"write tls = \"implicit\", or port = 587");
+}
+
+void conf_check(struct conf_report *r, const struct conf_text *text,
+	const struct conf *conf)
+{
+	static void (*const for_all[])(const struct check *c) = {
+		check_some_account,
+		check_names,
+		check_postmaster,
+		check_times,
+		check_paths,
+		check_users,
+		check_reach,
+	};
+	static void (*const for_each[])(
+		const struct check *c, unsigned section) = {
+		check_loop,
+		check_host,
+		check_port,
+	};
+	const struct check c = {.report = r, .text = text, .conf = conf};
+	unsigned section;
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(for_all); i++)
+		for_all[i](&c);
+	for (section = 1; section <= conf->account_count; section++)
+		for (i = 0; i < COUNT_OF(for_each); i++)
+			for_each[i](&c, section);
+}
