@@ -63,7 +63,20 @@ libgmrelay_a_SOURCES = \
 	src/proto/line.h \
 	src/proto/reply.c \
 	src/proto/reply.h \
+	src/receiver/clients.c \
+	src/receiver/clients.h \
+	src/receiver/intake.c \
+	src/receiver/intake.h \
+	src/receiver/mail.c \
+	src/receiver/mail.h \
+	src/receiver/receiver.c \
 	src/receiver/receiver.h \
+	src/receiver/replies.c \
+	src/receiver/replies.h \
+	src/receiver/session.c \
+	src/receiver/session.h \
+	src/receiver/verbs.c \
+	src/receiver/verbs.h \
 	src/relay/auth.h \
 	src/relay/delivery.h \
 	src/relay/gmail.h \

@@ -18,18 +18,33 @@ unit_tests = \
 	tests/unit/test_credential \
 	tests/unit/test_err \
 	tests/unit/test_hash \
+	tests/unit/test_intake \
 	tests/unit/test_line \
 	tests/unit/test_listen \
 	tests/unit/test_log \
 	tests/unit/test_notify \
 	tests/unit/test_path \
+	tests/unit/test_receiver \
 	tests/unit/test_reply \
+	tests/unit/test_session \
 	tests/unit/test_spooldir \
 	tests/unit/test_stuff \
 	tests/unit/test_util \
+	tests/unit/test_verbs \
 	tests/unit/test_worker
 
 EXTRA_DIST += tests/unit/body_feed.h tests/unit/conf_fixture.h
+
+# on a fake journal, which takes the place of the library's
+fake_journal = tests/unit/fake_journal.c tests/unit/fake_journal.h
+session_fixture = \
+	$(fake_journal) \
+	tests/unit/session_fixture.c \
+	tests/unit/session_fixture.h
+tests_unit_test_intake_SOURCES = tests/unit/test_intake.c $(session_fixture)
+tests_unit_test_receiver_SOURCES = tests/unit/test_receiver.c $(fake_journal)
+tests_unit_test_session_SOURCES = tests/unit/test_session.c $(session_fixture)
+tests_unit_test_verbs_SOURCES = tests/unit/test_verbs.c $(session_fixture)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)

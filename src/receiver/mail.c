@@ -1,0 +1,177 @@
+/*
+ * mail.c - one mail transaction: sender, recipients, message, outcome.
+ */
+#include "config.h"
+
+#include "receiver/mail.h"
+
+#include "base/counters.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "proto/header.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { REPAIRS_SIZE = 128 };
+
+int mail_begin(struct mail *m, const struct command_mail *command)
+{
+	m->env = envelope_new();
+	if (m->env == NULL)
+		return -1;
+	if (envelope_set_reverse_path(m->env, command->reverse_path.text) !=
+		0) {
+		mail_reset(m);
+		return -1;
+	}
+	m->env->smtputf8 = command->smtputf8 || command->reverse_path.utf8;
+	m->setup.smtputf8 = command->smtputf8;
+	m->began_ms = clock_boot_ms();
+	return 0;
+}
+
+/* FNV-1a over the address in lower case, as address_same() compares. */
+static uint32_t hash_address(const char *text)
+{
+	uint32_t hash = 2166136261U;
+	unsigned char c;
+
+	for (; *text != '\0'; text++) {
+		c = (unsigned char)*text;
+		if (c >= 'A' && c <= 'Z')
+			c += 'a' - 'A';
+		hash = (hash ^ c) * 16777619U;
+	}
+	return hash;
+}
+
+static bool has_rcpt(const struct mail *m, const char *address, uint32_t hash)
+{
+	size_t i;
+
+	for (i = 0; i < m->env->rcpt_count; i++)
+		if (m->hashes[i] == hash &&
+			address_same(m->env->rcpts[i].address, address))
+			return true;
+	return false;
+}
+
+static int keep_hash(struct mail *m, uint32_t hash)
+{
+	const size_t count = m->env->rcpt_count;
+	uint32_t *grown;
+	size_t cap;
+
+	if (count == m->hash_cap) {
+		cap = m->hash_cap > 0 ? 2 * m->hash_cap : 4;
+		grown = realloc(m->hashes, cap * sizeof(*grown));
+		if (grown == NULL)
+			return -1;
+		m->hashes = grown;
+		m->hash_cap = cap;
+	}
+	m->hashes[count] = hash;
+	return 0;
+}
+
+enum rx_reply mail_add_rcpt(
+	struct mail *m, const struct address *rcpt, unsigned rcpts_max)
+{
+	uint32_t hash = hash_address(rcpt->text);
+
+	if (has_rcpt(m, rcpt->text, hash))
+		return RX_RECIPIENT_OK;
+	if (m->env->rcpt_count >= rcpts_max)
+		return RX_TOO_MANY_RCPTS;
+	if (keep_hash(m, hash) != 0 ||
+		envelope_add_rcpt(m->env, rcpt->text) != 0)
+		return RX_NO_MEMORY;
+	m->env->smtputf8 |= rcpt->utf8;
+	return RX_RECIPIENT_OK;
+}
+
+void mail_reset(struct mail *m)
+{
+	intake_free(&m->intake);
+	envelope_free(&m->env);
+	free(m->hashes);
+	memset(m, 0, sizeof(*m));
+}
+
+bool mail_overdue(const struct mail *m)
+{
+	return m->env != NULL &&
+	       clock_boot_ms() - m->began_ms > MAIL_TIME_MAX_MS;
+}
+
+enum rx_reply mail_reply_of(enum draft_result result)
+{
+	switch (result) {
+	case DRAFT_DURABLE:
+		return RX_QUEUED;
+	case DRAFT_NO_ROOM:
+		return RX_NO_ROOM;
+	case DRAFT_IO_ERROR:
+		return RX_IO_ERROR;
+	}
+	bug("no such result of a draft: %d", (int)result);
+}
+
+static void count(
+	struct receiver_counters *counters, enum rx_reply reply, uint64_t size)
+{
+	if (reply == RX_QUEUED) {
+		counters->accepted++;
+		counters->accepted_bytes += size;
+	} else if (rx_reply_code(reply) >= 500) {
+		counters->rejected++;
+	} else {
+		counters->deferred++;
+	}
+}
+
+void mail_log_outcome(const struct mail *m, enum rx_reply reply,
+	const char *peer, struct receiver_counters *counters)
+{
+	const struct envelope *env = m->env;
+	struct log_text from, to, helo;
+	char id[HEX64_SIZE], repairs[REPAIRS_SIZE];
+	const unsigned long long size = intake_size(m->intake);
+
+	count(counters, reply, size);
+	hex64(id, intake_id(m->intake));
+	log_text(&from, env->reverse_path);
+	log_text(&to, env->rcpt_count > 0 ? env->rcpts[0].address : "");
+	if (reply != RX_QUEUED) {
+		log_info("%s id=%s from=%s to=%s nrcpt=%zu size=%llu peer=%s "
+			 "reply=\"%s\"",
+			rx_reply_code(reply) >= 500 ? "rejected" : "deferred",
+			id, from.text, to.text, env->rcpt_count, size, peer,
+			rx_reply_codes(reply));
+		return;
+	}
+	header_repairs_print(
+		intake_repairs(m->intake), repairs, sizeof(repairs));
+	log_info("accepted id=%s from=%s to=%s nrcpt=%zu size=%llu peer=%s "
+		 "helo=%s repairs=%s delay=%lldms",
+		id, from.text, to.text, env->rcpt_count,
+		(unsigned long long)env->size, peer,
+		log_text(&helo, m->setup.helo),
+		repairs[0] != '\0' ? repairs : "none",
+		(long long)(clock_boot_ms() - m->ended_ms));
+}
+
+void mail_log_lost(const struct mail *m, const char *peer, const char *why)
+{
+	struct log_text from;
+	char id[HEX64_SIZE];
+
+	if (m->intake == NULL || intake_problem(m->intake) != RX_NONE)
+		return;
+	log_info("discarded id=%s from=%s nrcpt=%zu size=%llu peer=%s "
+		 "reason=\"%s\"",
+		hex64(id, intake_id(m->intake)),
+		log_text(&from, m->env->reverse_path), m->env->rcpt_count,
+		(unsigned long long)intake_size(m->intake), peer, why);
+}

@@ -1,0 +1,62 @@
+/*
+ * mail.h - one mail transaction: sender, recipients, message, outcome.
+ * Used by:    receiver/session, receiver/verbs.
+ * Invariant:  mail->env is there from MAIL to the end of the transaction;
+ *             mail->intake from the first byte of the message on.
+ * Blocks:     never.
+ */
+#ifndef GMRELAY_RECEIVER_MAIL_H
+#define GMRELAY_RECEIVER_MAIL_H
+
+#include "proto/command.h"
+#include "receiver/intake.h"
+#include "receiver/replies.h"
+#include "spool/envelope.h"
+#include "spool/journal_write.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct receiver_counters;
+
+/* From MAIL to the last byte: a client that trickles does not hold a draft for
+ * ever. */
+#define MAIL_TIME_MAX_MS (60 * 60 * 1000)
+
+struct mail {
+	struct envelope *env; /* NULL: no transaction */
+	struct intake *intake;
+	struct intake_setup setup;
+	uint32_t *hashes; /* of the recipients, in the envelope's order: one
+			     that comes again is found without comparing all */
+	size_t hash_cap;
+	unsigned refused; /* recipients */
+	int64_t began_ms;
+	int64_t ended_ms; /* the last byte of the message */
+};
+
+/* Begins a transaction. Returns 0, -1 without memory. */
+int mail_begin(struct mail *m, const struct command_mail *command);
+
+/* Adds a recipient, once. Returns the reply. */
+enum rx_reply mail_add_rcpt(
+	struct mail *m, const struct address *rcpt, unsigned rcpts_max);
+
+/* Ends the transaction, whatever it holds; fine without one. */
+void mail_reset(struct mail *m);
+
+bool mail_overdue(const struct mail *m);
+
+/* The journal said how it went. Returns the reply. */
+enum rx_reply mail_reply_of(enum draft_result result);
+
+/* The message ended with this reply: one log line, and counters. peer as in
+ * peer.log. */
+void mail_log_outcome(const struct mail *m, enum rx_reply reply,
+	const char *peer, struct receiver_counters *counters);
+
+/* The client left, or was sent away, before its message was whole. */
+void mail_log_lost(const struct mail *m, const char *peer, const char *why);
+
+#endif

@@ -1,0 +1,454 @@
+/*
+ * receiver.c - the receiver role: listeners, limits on clients, draining.
+ *
+ * Draining ends in three steps: nobody new is accepted and sessions without a
+ * transaction are sent away; the others may finish until shortly before
+ * DRAIN_MS is over; when the last one is gone and the journal has nothing left
+ * to sync, the loop ends.
+ */
+#include "config.h"
+
+#include "receiver/receiver.h"
+
+#include "base/channel.h"
+#include "base/conf.h"
+#include "base/counters.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "base/util.h"
+#include "receiver/session.h"
+#include "spool/journal_write.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/listener.h>
+
+/* While the process has no descriptor left. */
+enum { ACCEPT_PAUSE_MS = 250, ACCEPT_WARN_EVERY_MS = 60 * 1000 };
+/* Of DRAIN_MS, for the last replies and syncs. */
+enum { DRAIN_MARGIN_MS = 1000 };
+/* Between looks at what is still busy when the time is over: the journal, or a
+ * client that waits for it. */
+enum { DRAIN_LOOK_MS = 10 };
+
+struct receiver {
+	const struct role *role;
+	struct session_shared shared;
+	struct door {
+		struct receiver *receiver;
+		const struct listener *listener;
+		struct evconnlistener *accepting; /* NULL: closed */
+	} doors[LISTENERS_MAX];
+	struct event *channel;
+	struct event *watchdog;     /* NULL: none asked for */
+	struct event *accept_pause; /* pending: not accepting just now */
+	struct event *drain;        /* its deadline, then looks at the end */
+	int64_t accept_warned_ms;   /* by the boot clock; 0: not yet */
+};
+
+static void add_timer(struct event *event, unsigned ms)
+{
+	const struct timeval tv = {
+		.tv_sec = ms / 1000,
+		.tv_usec = (suseconds_t)(ms % 1000) * 1000,
+	};
+
+	if (event_add(event, &tv) != 0)
+		bug("a timer cannot be set");
+}
+
+/* --- clients -------------------------------------------------------------- */
+
+static void turn_away(struct receiver *r, int fd, enum rx_reply reply)
+{
+	struct buf out;
+
+	buf_init(&out, RX_TEXT_MAX);
+	/* Best effort: whether it is read is no concern of ours. What the
+	 * client sent unasked is read first, since a close would answer it
+	 * with a reset. */
+	if (rx_reply_add(&out, reply, NULL) == 0 &&
+		send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+		recv(fd, r->shared.turn, SESSION_TURN_MAX, MSG_DONTWAIT);
+	buf_free(&out);
+	close(fd);
+}
+
+static void turn_away_stranger(
+	struct door *door, int fd, const struct peer *peer)
+{
+	door->receiver->shared.counters->refused++;
+	log_info("refused peer=%s listen=%s setting=allow reply=\"%s\" "
+		 "reason=\"to let it send, add %s to allow\"",
+		peer->log, door->listener->name, rx_reply_codes(RX_NOT_ALLOWED),
+		peer->text);
+	turn_away(door->receiver, fd, RX_NOT_ALLOWED);
+}
+
+static void turn_away_busy(
+	struct door *door, int fd, const struct peer *peer, enum rx_reply reply)
+{
+	const char *setting =
+		reply == RX_BUSY ? "max-clients" : "max-clients-per-address";
+
+	door->receiver->shared.counters->busy++;
+	log_info("refused peer=%s listen=%s setting=%s reply=\"%s\"", peer->log,
+		door->listener->name, setting, rx_reply_codes(reply));
+	turn_away(door->receiver, fd, reply);
+}
+
+/* Makes room for one more client. Returns 0, -1 when there is none. */
+static int make_room(struct receiver *r)
+{
+	struct session *victim;
+
+	if (r->shared.clients.count < r->role->conf->max_clients)
+		return 0;
+	victim = clients_idle_longest(&r->shared.clients);
+	if (victim == NULL)
+		return -1;
+	r->shared.counters->busy++;
+	session_expel(victim, RX_BUSY, "idle longest, max-clients is reached");
+	return 0;
+}
+
+static void on_accept(struct evconnlistener *accepting, evutil_socket_t fd,
+	struct sockaddr *sa, int sa_len, void *arg)
+{
+	struct door *door = arg;
+	struct receiver *r = door->receiver;
+	const struct conf *conf = r->role->conf;
+	struct peer peer;
+
+	(void)accepting;
+	(void)sa_len;
+	if (peer_identify(&peer, fd, door->listener->kind, sa) != 0)
+		close(fd);
+	else if (peer.kind == LISTENER_SMTP && !conf_allows(conf, sa))
+		turn_away_stranger(door, fd, &peer);
+	else if (!peer.local && clients_from(&r->shared.clients, &peer) >=
+					conf->max_clients_per_address)
+		turn_away_busy(door, fd, &peer, RX_TOO_MANY_FROM_ADDRESS);
+	else if (make_room(r) != 0)
+		turn_away_busy(door, fd, &peer, RX_BUSY);
+	else if (session_new(&r->shared, fd, &peer) != 0)
+		log_warn("dropped peer=%s reason=\"out of memory\"", peer.log);
+}
+
+/* --- doors ---------------------------------------------------------------- */
+
+static void accept_all(struct receiver *r, bool accept)
+{
+	size_t i;
+
+	for (i = 0; i < r->role->listener_count; i++) {
+		if (r->doors[i].accepting == NULL)
+			continue;
+		if (accept)
+			evconnlistener_enable(r->doors[i].accepting);
+		else
+			evconnlistener_disable(r->doors[i].accepting);
+	}
+}
+
+static void on_accept_pause_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	accept_all(arg, true);
+}
+
+/* Those who wait stay in the kernel's queue. */
+static void on_accept_error(struct evconnlistener *accepting, void *arg)
+{
+	struct door *door = arg;
+	struct receiver *r = door->receiver;
+	const int cause = errno;
+	const int64_t now = clock_boot_ms();
+
+	(void)accepting;
+	if (r->accept_warned_ms == 0 ||
+		now - r->accept_warned_ms > ACCEPT_WARN_EVERY_MS) {
+		r->accept_warned_ms = now;
+		log_warn("accept listen=%s reason=\"%s\" state=\"clients wait "
+			 "until that is over\"",
+			door->listener->name, strerror(cause));
+	}
+	accept_all(r, false);
+	add_timer(r->accept_pause, ACCEPT_PAUSE_MS);
+}
+
+static int open_doors(struct receiver *r)
+{
+	const int on = 1;
+	const struct listener *listener;
+	struct door *door;
+	size_t i;
+
+	for (i = 0; i < r->role->listener_count; i++) {
+		listener = &r->role->listeners[i];
+		door = &r->doors[i];
+		door->receiver = r;
+		door->listener = listener;
+		/* Accepted sockets inherit it. A reply is always written as a
+		 * whole, so there is nothing to wait for. */
+		if (listener->kind == LISTENER_SMTP)
+			setsockopt(listener->fd, IPPROTO_TCP, TCP_NODELAY, &on,
+				sizeof(on));
+		door->accepting = evconnlistener_new(r->shared.base, on_accept,
+			door, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0,
+			listener->fd);
+		if (door->accepting == NULL)
+			return -1;
+		evconnlistener_set_error_cb(door->accepting, on_accept_error);
+	}
+	return 0;
+}
+
+/* Our copies: the parent's stay open, so clients go on waiting in the queue. */
+static void close_doors(struct receiver *r)
+{
+	size_t i;
+
+	event_del(r->accept_pause);
+	for (i = 0; i < r->role->listener_count; i++)
+		if (r->doors[i].accepting != NULL) {
+			evconnlistener_free(r->doors[i].accepting);
+			r->doors[i].accepting = NULL;
+		}
+}
+
+/* --- draining ------------------------------------------------------------- */
+
+static void send_away(struct receiver *r, bool all, const char *why)
+{
+	struct client *client, *next;
+
+	for (client = TAILQ_FIRST(&r->shared.clients.all); client != NULL;
+		client = next) {
+		next = TAILQ_NEXT(client, all_link);
+		if (all || client->is_idle)
+			session_expel(client->session, RX_STOPPING, why);
+	}
+}
+
+/* Ends the loop when nothing is left to do, or looks again soon. */
+static void end_if_idle(struct receiver *r)
+{
+	if (!r->shared.draining || r->shared.clients.count > 0)
+		return;
+	if (journal_busy(r->shared.journal))
+		add_timer(r->drain, DRAIN_LOOK_MS);
+	else
+		event_base_loopbreak(r->shared.base);
+}
+
+static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct receiver *r = arg;
+
+	(void)fd;
+	(void)what;
+	send_away(r, true, "stopping, its time is over");
+	if (r->shared.clients.count > 0)
+		add_timer(r->drain, DRAIN_LOOK_MS);
+	end_if_idle(r);
+}
+
+static void on_session_gone(void *arg)
+{
+	end_if_idle(arg);
+}
+
+static void drain(struct receiver *r)
+{
+	if (r->shared.draining)
+		return;
+	close_doors(r);
+	/* the deadline first: end_if_idle() may set an earlier one */
+	add_timer(r->drain, DRAIN_MS - DRAIN_MARGIN_MS);
+	r->shared.draining = true;
+	send_away(r, false, "stopping");
+	end_if_idle(r);
+}
+
+/* --- the parent ----------------------------------------------------------- */
+
+static void on_packet(struct receiver *r, struct channel_packet *packet)
+{
+	switch (packet->type) {
+	case CHANNEL_LINK:
+		if (packet->fd >= 0)
+			journal_set_link(r->shared.journal, packet->fd);
+		return;
+	case CHANNEL_DRAIN:
+		drain(r);
+		break;
+	default:
+		/* the relay's death is followed by a new link */
+		break;
+	}
+	if (packet->fd >= 0)
+		close(packet->fd);
+}
+
+static void on_channel(evutil_socket_t fd, short what, void *arg)
+{
+	struct receiver *r = arg;
+	struct channel_packet packet;
+	struct err err;
+	int rc;
+
+	(void)what;
+	while ((rc = channel_receive(fd, &packet, &err)) == 1)
+		on_packet(r, &packet);
+	if (rc == 0)
+		return;
+	/* the parent is gone; what was accepted is finished */
+	log_warn("stop reason=\"the parent process is gone\"");
+	event_del(r->channel);
+	drain(r);
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	struct receiver *r = arg;
+	struct err err;
+
+	(void)fd;
+	(void)what;
+	/* a parent that is gone is heard of by on_channel */
+	(void)channel_send(r->role->channel_fd, CHANNEL_ALIVE, -1, NULL, &err);
+}
+
+/* --- start and end -------------------------------------------------------- */
+
+/* What stands behind the last '@', or all of it. */
+static const char *domain_of(const char *address)
+{
+	const char *at = strrchr(address, '@');
+
+	return at != NULL ? at + 1 : address;
+}
+
+/* Message-IDs want a name that is one in the whole world: ours where it has a
+ * domain, else the account's. */
+static void find_names(struct session_shared *shared)
+{
+	const struct conf *conf = shared->conf;
+	char host[SESSION_HOST_MAX + 1] = "";
+
+	if (conf->hostname[0] != '\0')
+		snprintf(host, sizeof(host), "%s", conf->hostname);
+	else if (gethostname(host, sizeof(host) - 1) != 0 || host[0] == '\0')
+		snprintf(host, sizeof(host), "localhost");
+	snprintf(shared->host, sizeof(shared->host), "%s", host);
+	snprintf(shared->id_domain, sizeof(shared->id_domain), "%s",
+		strchr(host, '.') != NULL
+			? host
+			: domain_of(conf->accounts[0].username));
+}
+
+static struct event *new_event(
+	struct receiver *r, int fd, short what, event_callback_fn callback)
+{
+	struct event *event = event_new(r->shared.base, fd, what, callback, r);
+
+	if (event == NULL)
+		bug("no memory for an event");
+	return event;
+}
+
+static int start(struct receiver *r)
+{
+	const struct role *role = r->role;
+	struct err err;
+
+	r->shared.journal = journal_new(r->shared.base, &err);
+	if (r->shared.journal == NULL) {
+		log_err("start reason=\"%s\"", err.text);
+		return -1;
+	}
+	r->channel = new_event(
+		r, role->channel_fd, EV_READ | EV_PERSIST, on_channel);
+	r->accept_pause = new_event(r, -1, 0, on_accept_pause_over);
+	r->drain = new_event(r, -1, 0, on_drain_timer);
+	if (open_doors(r) != 0) {
+		log_err("start reason=\"cannot watch the listening sockets\"");
+		return -1;
+	}
+	event_add(r->channel, NULL);
+	if (role->watchdog_ms > 0) {
+		r->watchdog = new_event(r, -1, EV_PERSIST, on_watchdog);
+		add_timer(r->watchdog, role->watchdog_ms);
+	}
+	if (channel_send(role->channel_fd, CHANNEL_READY, -1, NULL, &err) !=
+		0) {
+		log_err("start reason=\"%s\"", err.text);
+		return -1;
+	}
+	return 0;
+}
+
+static void stop(struct receiver *r)
+{
+	struct event *events[] = {
+		r->channel, r->watchdog, r->accept_pause, r->drain};
+	size_t i;
+
+	if (r->accept_pause != NULL)
+		close_doors(r);
+	for (i = 0; i < COUNT_OF(events); i++)
+		if (events[i] != NULL)
+			event_free(events[i]);
+	journal_free(&r->shared.journal);
+	session_shared_free(&r->shared);
+	event_base_free(r->shared.base);
+}
+
+/* Signals to the whole group (a terminal's, a service manager's) are the
+ * parent's to act on: it says what to do. */
+static void leave_signals_to_parent(void)
+{
+	static const int ignored[] = {
+		SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGUSR1, SIGUSR2};
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+}
+
+int receiver_run(const struct role *role)
+{
+	struct receiver r = {.role = role};
+	int status = EXIT_FAILURE;
+
+	leave_signals_to_parent();
+	if (role->listener_count > LISTENERS_MAX)
+		bug("too many listeners: %zu", role->listener_count);
+	r.shared.base = event_base_new();
+	if (r.shared.base == NULL) {
+		log_err("start reason=\"no event loop\"");
+		return EXIT_FAILURE;
+	}
+	r.shared.conf = role->conf;
+	r.shared.counters = role->counters->receiver;
+	r.shared.on_gone = on_session_gone;
+	r.shared.arg = &r;
+	find_names(&r.shared);
+	session_shared_init(&r.shared);
+	if (start(&r) == 0 && event_base_dispatch(r.shared.base) == 0) {
+		log_info("stop");
+		status = EXIT_SUCCESS;
+	}
+	stop(&r);
+	return status;
+}

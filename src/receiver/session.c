@@ -1,0 +1,581 @@
+/*
+ * session.c - one client: its bytes in and out, its timer, its state.
+ *
+ * A turn: bytes are read behind those that were left over, and looked at until
+ * they are used up or the session has to wait; the replies gather in out and
+ * leave together. A session that waits is not taken out of the event loop
+ * before its client really sends something: most clients wait as well.
+ */
+#include "config.h"
+
+#include "receiver/session.h"
+
+#include "base/conf.h"
+#include "base/counters.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "receiver/verbs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+/* The first byte of a TLS record with a ClientHello (RFC 8446 5.1). */
+enum { TLS_HANDSHAKE = 0x16 };
+/* Reads of unwanted bytes before a close, which would else take the reply
+ * away from the client (a reset overtakes it). */
+enum { FAREWELL_READS_MAX = 8 };
+/* An empty buffer of more is given back. */
+enum { KEEP_MAX = 4096 };
+
+void session_shared_init(struct session_shared *shared)
+{
+	const int64_t ms = shared->conf->client_timeout_ms;
+
+	clients_init(&shared->clients);
+	shared->idle_timeout.tv_sec = (time_t)(ms / 1000);
+	shared->idle_timeout.tv_usec = (suseconds_t)(ms % 1000 * 1000);
+	shared->turn = xcalloc(1, SESSION_TURN_MAX);
+	buf_init(&shared->scratch, INTAKE_HEADER_MAX);
+}
+
+void session_shared_free(struct session_shared *shared)
+{
+	free(shared->turn);
+	shared->turn = NULL;
+	buf_free(&shared->scratch);
+}
+
+static bool has_transaction(const struct session *s)
+{
+	return s->mail.env != NULL;
+}
+
+void session_set_state(struct session *s, enum session_state state)
+{
+	s->state = state;
+	clients_touch(&s->shared->clients, &s->client,
+		state == SESSION_NEW || state == SESSION_IDLE);
+}
+
+void session_reset(struct session *s)
+{
+	mail_reset(&s->mail);
+	session_set_state(
+		s, s->state == SESSION_NEW ? SESSION_NEW : SESSION_IDLE);
+}
+
+void session_reply_detail(
+	struct session *s, enum rx_reply reply, const char *detail)
+{
+	if (s->expelled)
+		return;
+	if (rx_reply_is_mistake(reply) && ++s->errors > SESSION_ERRORS_MAX) {
+		s->expelled = true;
+		reply = RX_TOO_MANY_ERRORS;
+		detail = NULL;
+		log_info("closed peer=%s reason=\"too many errors\" "
+			 "reply=\"%s\"",
+			s->peer.log, rx_reply_codes(reply));
+	}
+	if (rx_reply_add(&s->out, reply, detail) != 0)
+		s->gone = true;
+}
+
+void session_reply(struct session *s, enum rx_reply reply)
+{
+	session_reply_detail(s, reply, NULL);
+}
+
+uint64_t session_size_max(const struct session *s)
+{
+	uint64_t upstream = journal_upstream_size(s->shared->journal);
+
+	if (s->shared->conf->message_size > 0)
+		return s->shared->conf->message_size;
+	if (upstream == 0)
+		upstream = UPSTREAM_SIZE_DEFAULT;
+	return upstream > SIZE_RESERVE ? upstream - SIZE_RESERVE : upstream;
+}
+
+void session_reply_too_big(struct session *s)
+{
+	const uint64_t max = session_size_max(s);
+	char detail[128];
+
+	snprintf(detail, sizeof(detail),
+		"the limit is %llu octets (%.1f MB), %s",
+		(unsigned long long)max, (double)max / 1e6,
+		s->shared->conf->message_size > 0
+			? "by the setting message-size"
+			: "which is what the upstream server takes");
+	session_reply_detail(s, RX_TOO_BIG, detail);
+}
+
+/* --- the message ---------------------------------------------------------- */
+
+static void say_outcome(struct session *s, enum rx_reply reply)
+{
+	char id[HEX64_SIZE];
+
+	mail_log_outcome(&s->mail, reply, s->peer.log, s->shared->counters);
+	if (reply == RX_TOO_BIG) {
+		session_reply_too_big(s);
+	} else if (reply == RX_QUEUED) {
+		s->errors = 0;
+		session_reply_detail(
+			s, reply, hex64(id, intake_id(s->mail.intake)));
+	} else {
+		session_reply(s, reply);
+	}
+}
+
+/* The message is over: says how it went and makes room for the next one. */
+static void conclude(struct session *s, enum rx_reply reply)
+{
+	say_outcome(s, reply);
+	session_reset(s);
+}
+
+static void end_message(struct session *s)
+{
+	struct mail *m = &s->mail;
+
+	m->ended_ms = clock_boot_ms();
+	intake_end(m->intake);
+	if (intake_problem(m->intake) != RX_NONE) {
+		conclude(s, intake_problem(m->intake));
+		return;
+	}
+	session_set_state(s, SESSION_COMMIT);
+	s->paused |= SESSION_PAUSE_COMMIT;
+	intake_commit(m->intake, m->env);
+}
+
+static void feed(struct session *s, const char *data, size_t len, size_t *used,
+	int *ended)
+{
+	*ended = intake_feed(s->mail.intake, data, len, used);
+	if (!*ended && intake_waits(s->mail.intake))
+		s->paused |= SESSION_PAUSE_DRAFT;
+}
+
+static enum session_next take_data(
+	struct session *s, const char *data, size_t len, size_t *used)
+{
+	int ended;
+
+	feed(s, data, len, used, &ended);
+	if (ended)
+		end_message(s);
+	return SESSION_CONTINUE;
+}
+
+/* RFC 3030 section 2: one reply a chunk. After one that failed, and was not the
+ * last, the transaction stays until RSET. */
+static void end_chunk(struct session *s)
+{
+	char octets[32];
+
+	s->chunk.open = false;
+	if (s->chunk.verdict != RX_NONE) {
+		session_reply(s, s->chunk.verdict);
+	} else if (s->chunk.last) {
+		end_message(s);
+	} else if (intake_problem(s->mail.intake) != RX_NONE) {
+		say_outcome(s, intake_problem(s->mail.intake));
+	} else {
+		snprintf(octets, sizeof(octets), "%llu",
+			(unsigned long long)s->chunk.size);
+		session_reply_detail(s, RX_CHUNK_OK, octets);
+	}
+}
+
+static enum session_next take_chunk(
+	struct session *s, const char *data, size_t len, size_t *used)
+{
+	int ended;
+
+	if (len > s->chunk.left)
+		len = (size_t)s->chunk.left;
+	*used = len;
+	if (s->chunk.verdict == RX_NONE)
+		feed(s, data, len, used, &ended);
+	s->chunk.left -= len;
+	if (s->chunk.left == 0)
+		end_chunk(s);
+	return s->expelled ? SESSION_CLOSE : SESSION_CONTINUE;
+}
+
+void session_begin_chunk(struct session *s)
+{
+	s->chunk.open = true;
+	s->chunk.left = s->chunk.size;
+	if (s->chunk.left == 0)
+		end_chunk(s);
+}
+
+static void on_draft_resume(void *arg);
+static void on_draft_done(void *arg, enum draft_result result);
+
+int session_begin_message(struct session *s, enum body_mode mode)
+{
+	struct intake_setup *setup = &s->mail.setup;
+
+	setup->journal = s->shared->journal;
+	setup->callbacks.on_resume = on_draft_resume;
+	setup->callbacks.on_done = on_draft_done;
+	setup->callbacks.arg = s;
+	setup->scratch = &s->shared->scratch;
+	setup->size_max = session_size_max(s);
+	setup->helo = s->helo[0] != '\0' ? s->helo : "unknown";
+	setup->client = s->peer.literal;
+	setup->host = s->shared->host;
+	setup->protocol = setup->smtputf8 ? "UTF8SMTP"
+			  : s->esmtp      ? "ESMTP"
+					  : "SMTP";
+	setup->id_domain = s->shared->id_domain;
+	setup->from_address = s->mail.env->reverse_path;
+	if (setup->from_address[0] == '\0')
+		setup->from_address = s->shared->conf->accounts[0].username;
+	snprintf(s->mail.env->client, sizeof(s->mail.env->client), "%s",
+		s->peer.text);
+	s->mail.intake = intake_new(setup, mode);
+	return s->mail.intake != NULL ? 0 : -1;
+}
+
+/* --- input ---------------------------------------------------------------- */
+
+static enum session_next take_command(
+	struct session *s, const char *data, size_t len, size_t *used)
+{
+	enum session_next next = SESSION_CONTINUE;
+	struct line line;
+	int rc;
+
+	if (!s->spoke && data[0] == TLS_HANDSHAKE) {
+		log_info("refused peer=%s reason=\"this client expects TLS on "
+			 "this port: switch its encryption off\"",
+			s->peer.log);
+		*used = len;
+		return SESSION_CLOSE;
+	}
+	rc = line_split(&s->splitter, data, len, &line);
+	*used = line.used;
+	if (rc == 0)
+		return SESSION_NEED_MORE;
+	if (rc < 0)
+		session_reply(s, RX_LINE_TOO_LONG);
+	else
+		next = verbs_dispatch(s, line.text, line.len);
+	s->spoke = true;
+	return s->expelled ? SESSION_CLOSE : next;
+}
+
+static enum session_next take(
+	struct session *s, const char *data, size_t len, size_t *used)
+{
+	if (s->state == SESSION_DATA)
+		return take_data(s, data, len, used);
+	if (s->chunk.open)
+		return take_chunk(s, data, len, used);
+	return take_command(s, data, len, used);
+}
+
+static void flush(struct session *s);
+
+/* Looks at the len bytes at data, and holds what it leaves. */
+static enum session_next take_all(
+	struct session *s, const char *data, size_t len)
+{
+	enum session_next next = SESSION_CONTINUE;
+	size_t used;
+
+	while (len > 0 && s->paused == 0 && next == SESSION_CONTINUE) {
+		next = take(s, data, len, &used);
+		data += used;
+		len -= used;
+		if (s->out.len > SESSION_OUTPUT_PAUSE)
+			flush(s);
+	}
+	buf_clear(&s->held);
+	if (next == SESSION_CLOSE)
+		return next;
+	if (len > 0 && buf_add(&s->held, data, len) != 0)
+		return SESSION_CLOSE;
+	if (len == 0 && s->held.cap > KEEP_MAX)
+		buf_free(&s->held);
+	return SESSION_CONTINUE;
+}
+
+/* Goes on with what was held. */
+static enum session_next take_held(struct session *s)
+{
+	const size_t len = s->held.len;
+
+	if (len == 0 || s->paused != 0)
+		return SESSION_CONTINUE;
+	memcpy(s->shared->turn, s->held.data, len);
+	return take_all(s, s->shared->turn, len);
+}
+
+static enum session_next read_and_take(struct session *s)
+{
+	char *turn = s->shared->turn;
+	const size_t had = s->held.len;
+	ssize_t n;
+
+	if (had > 0)
+		memcpy(turn, s->held.data, had);
+	n = recv(s->fd, turn + had, SESSION_TURN_MAX - had, MSG_DONTWAIT);
+	if (n < 0 &&
+		(errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return SESSION_CONTINUE;
+	if (n <= 0) {
+		/* one that sends no more may still read */
+		s->gone = n < 0 || s->out.len == 0;
+		return SESSION_CLOSE;
+	}
+	clients_touch(&s->shared->clients, &s->client, !has_transaction(s));
+	if (mail_overdue(&s->mail)) {
+		session_reply(s, RX_TRANSACTION_TOO_LONG);
+		return SESSION_CLOSE;
+	}
+	return take_all(s, turn, had + (size_t)n);
+}
+
+/* --- output --------------------------------------------------------------- */
+
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+static void wait_writable(struct session *s)
+{
+	const struct timeval closing = {
+		.tv_sec = SESSION_CLOSE_WAIT_MS / 1000,
+	};
+
+	if (s->write_event == NULL)
+		s->write_event = event_new(
+			s->shared->base, s->fd, EV_WRITE, on_writable, s);
+	if (s->write_event == NULL ||
+		event_add(s->write_event, s->state == SESSION_CLOSING
+						  ? &closing
+						  : &s->shared->idle_timeout) !=
+			0)
+		s->gone = true;
+}
+
+/* Sends what it can; arranges for the rest. */
+static void flush(struct session *s)
+{
+	size_t sent = 0;
+	ssize_t n;
+
+	while (sent < s->out.len && !s->gone) {
+		n = send(s->fd, s->out.data + sent, s->out.len - sent,
+			MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n >= 0)
+			sent += (size_t)n;
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
+			break;
+		else if (errno != EINTR)
+			s->gone = true;
+	}
+	if (sent > 0 && sent < s->out.len)
+		memmove(s->out.data, s->out.data + sent, s->out.len - sent);
+	s->out.len -= sent;
+	if (s->out.len > 0 && !s->gone)
+		wait_writable(s);
+	else if (s->out.cap > KEEP_MAX)
+		buf_free(&s->out);
+	if (s->out.len > SESSION_OUTPUT_PAUSE && !s->gone)
+		s->paused |= SESSION_PAUSE_OUTPUT;
+	else
+		s->paused &= ~(unsigned)SESSION_PAUSE_OUTPUT;
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+static void drop_unread(struct session *s)
+{
+	int i;
+
+	for (i = 0; i < FAREWELL_READS_MAX; i++)
+		if (recv(s->fd, s->shared->turn, SESSION_TURN_MAX,
+			    MSG_DONTWAIT) <= 0)
+			break;
+}
+
+static void session_free(struct session **sp)
+{
+	struct session *s = *sp;
+	struct session_shared *shared = s->shared;
+
+	*sp = NULL;
+	mail_log_lost(&s->mail, s->peer.log,
+		s->gone ? "the client left" : "the connection was closed");
+	mail_reset(&s->mail);
+	if (!s->gone && !s->polite)
+		drop_unread(s);
+	clients_remove(&shared->clients, &s->client);
+	shared->counters->open_sessions--;
+	event_free(s->read_event);
+	if (s->write_event != NULL)
+		event_free(s->write_event);
+	close(s->fd);
+	buf_free(&s->held);
+	buf_free(&s->out);
+	free(s);
+	shared->on_gone(shared->arg);
+}
+
+static void start_reading(struct session *s)
+{
+	if (s->reading)
+		return;
+	if (event_add(s->read_event, &s->shared->idle_timeout) == 0)
+		s->reading = true;
+	else
+		s->gone = true;
+}
+
+static void stop_reading(struct session *s)
+{
+	event_del(s->read_event);
+	s->reading = false;
+}
+
+/* The end of every turn, and the one place where a session ends. */
+static void session_settle(struct session *s, enum session_next next)
+{
+	if (next != SESSION_CLOSE && s->shared->draining &&
+		!has_transaction(s) && !s->chunk.open &&
+		s->state != SESSION_CLOSING) {
+		session_reply(s, RX_STOPPING);
+		next = SESSION_CLOSE;
+	}
+	if (s->state == SESSION_COMMIT) {
+		/* whoever has left: the message is ours, its outcome is to be
+		 * heard */
+		flush(s);
+		return;
+	}
+	if (next == SESSION_CLOSE && s->state != SESSION_CLOSING) {
+		session_set_state(s, SESSION_CLOSING);
+		stop_reading(s);
+	}
+	flush(s);
+	if (s->gone || (s->state == SESSION_CLOSING && s->out.len == 0))
+		session_free(&s);
+	else if (s->state != SESSION_CLOSING && s->paused == 0)
+		start_reading(s);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	enum session_next next;
+
+	(void)fd;
+	if (s->paused != 0) {
+		stop_reading(s);
+		return;
+	}
+	if ((what & EV_READ) != 0) {
+		next = read_and_take(s);
+	} else {
+		session_reply(s, RX_IDLE_TOO_LONG);
+		next = SESSION_CLOSE;
+	}
+	session_settle(s, next);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	enum session_next next = SESSION_CONTINUE;
+
+	(void)fd;
+	if ((what & EV_WRITE) == 0)
+		s->gone = true;
+	flush(s);
+	if (!s->gone && s->state != SESSION_CLOSING)
+		next = take_held(s);
+	session_settle(s, next);
+}
+
+static void on_draft_resume(void *arg)
+{
+	struct session *s = arg;
+
+	intake_resume(s->mail.intake);
+	s->paused &= ~(unsigned)SESSION_PAUSE_DRAFT;
+	session_settle(s, take_held(s));
+}
+
+static void on_draft_done(void *arg, enum draft_result result)
+{
+	struct session *s = arg;
+
+	s->paused &= ~(unsigned)(SESSION_PAUSE_DRAFT | SESSION_PAUSE_COMMIT);
+	if (s->state == SESSION_COMMIT)
+		conclude(s, mail_reply_of(result));
+	else
+		intake_refuse(s->mail.intake, mail_reply_of(result));
+	session_settle(s, s->gone ? SESSION_CLOSE : take_held(s));
+}
+
+/* --- the beginning -------------------------------------------------------- */
+
+static void greet(struct session *s)
+{
+	char text[SESSION_HOST_MAX + 32];
+
+	snprintf(text, sizeof(text), "%s ESMTP gmrelayd", s->shared->host);
+	session_reply_detail(s, RX_GREETING, text);
+}
+
+int session_new(struct session_shared *shared, int fd, const struct peer *peer)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s != NULL)
+		s->read_event = event_new(
+			shared->base, fd, EV_READ | EV_PERSIST, on_readable, s);
+	if (s == NULL || s->read_event == NULL) {
+		free(s);
+		close(fd);
+		return -1;
+	}
+	s->shared = shared;
+	s->fd = fd;
+	s->peer = *peer;
+	s->state = SESSION_NEW;
+	line_splitter_init(&s->splitter, COMMAND_LINE_MAX);
+	buf_init(&s->held, SESSION_TURN_MAX);
+	buf_init(&s->out, SESSION_OUTPUT_MAX);
+	s->client.peer = &s->peer;
+	s->client.session = s;
+	clients_add(&shared->clients, &s->client);
+	shared->counters->connections++;
+	shared->counters->open_sessions++;
+	greet(s);
+	session_settle(s, SESSION_CONTINUE);
+	return 0;
+}
+
+void session_expel(struct session *s, enum rx_reply reply, const char *why)
+{
+	if (s->state == SESSION_COMMIT)
+		return;
+	log_info("closed peer=%s reason=\"%s\"", s->peer.log, why);
+	if (reply != RX_NONE && s->state != SESSION_CLOSING)
+		session_reply(s, reply);
+	session_set_state(s, SESSION_CLOSING);
+	flush(s);
+	session_free(&s);
+}

@@ -1,0 +1,154 @@
+/*
+ * session.h - one client: its bytes in and out, its timer, its state.
+ * Used by:    receiver/receiver (makes and expels), receiver/verbs (handlers).
+ * Invariant:  a session ends in one place, session_settle(); handlers return
+ *             what is to happen and never free. One that waits for the disk
+ *             does not end before it has heard the outcome.
+ * Blocks:     never.
+ * Source:     RFC 5321 4.1, 4.5.3; RFC 2920 (commands in groups).
+ */
+#ifndef GMRELAY_RECEIVER_SESSION_H
+#define GMRELAY_RECEIVER_SESSION_H
+
+#include "base/buf.h"
+#include "proto/line.h"
+#include "receiver/clients.h"
+#include "receiver/mail.h"
+#include "receiver/replies.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/time.h>
+
+struct conf;
+struct event;
+struct event_base;
+struct journal;
+struct receiver_counters;
+
+#define SESSION_HELO_MAX 255
+/* Bytes looked at in one turn: what was left and what one read brings. It is
+ * one buffer for all sessions. */
+#define SESSION_TURN_MAX (64 * 1024 + COMMAND_LINE_MAX)
+/* Replies that wait to be sent: above, the client's commands wait too. */
+#define SESSION_OUTPUT_PAUSE (64 * 1024)
+#define SESSION_OUTPUT_MAX   (SESSION_OUTPUT_PAUSE + 4 * RX_TEXT_MAX)
+/* Errors since the last message that was accepted; one more is the last. */
+#define SESSION_ERRORS_MAX 10
+/* For the last reply to leave. */
+#define SESSION_CLOSE_WAIT_MS (10 * 1000)
+#define SESSION_HOST_MAX      255
+
+enum session_state {
+	SESSION_NEW,     /* no HELO yet */
+	SESSION_IDLE,    /* no transaction */
+	SESSION_MAIL,    /* a sender */
+	SESSION_RCPT,    /* a recipient at least */
+	SESSION_BDAT,    /* chunks came, more are to come (or RSET) */
+	SESSION_DATA,    /* reading text, no commands */
+	SESSION_COMMIT,  /* waiting for the disk */
+	SESSION_CLOSING, /* the last reply is on its way */
+};
+
+enum session_next {
+	SESSION_CONTINUE,
+	SESSION_CLOSE,
+	SESSION_NEED_MORE, /* all was looked at, a line is not whole yet */
+};
+
+/* Why a session reads nothing; bits. */
+enum session_pause {
+	SESSION_PAUSE_COMMIT = 1,
+	SESSION_PAUSE_DRAFT = 2,
+	SESSION_PAUSE_OUTPUT = 4,
+};
+
+/* What the sessions of this process share; it outlives them. */
+struct session_shared {
+	struct event_base *base;
+	const struct conf *conf;
+	struct journal *journal;
+	struct receiver_counters *counters;
+	struct clients clients;
+	struct timeval idle_timeout;
+	char host[SESSION_HOST_MAX + 1];      /* by that name we go */
+	char id_domain[SESSION_HOST_MAX + 1]; /* for Message-IDs */
+	char *turn;                           /* SESSION_TURN_MAX bytes */
+	struct buf scratch;                   /* see struct intake_setup */
+	bool draining;                        /* no new transaction */
+	/* A session is gone; called on the loop, in the midst of its turn. */
+	void (*on_gone)(void *arg);
+	void *arg;
+};
+
+/* One BDAT chunk that is being read. */
+struct chunk {
+	bool open;
+	bool last;
+	uint64_t left;
+	uint64_t size;
+	enum rx_reply verdict; /* RX_NONE: it belongs to the message; else it
+				  is dropped and this is the answer */
+};
+
+struct session {
+	struct session_shared *shared;
+	int fd;
+	struct event *read_event;
+	struct event *write_event; /* NULL until a client was slow */
+	struct peer peer;
+	struct client client;
+	enum session_state state;
+	unsigned paused; /* enum session_pause */
+	bool reading;    /* read_event is armed */
+	bool gone;       /* nobody is there to be answered */
+	bool spoke;      /* a command came */
+	bool polite;     /* said QUIT */
+	bool esmtp;
+	bool expelled; /* by its errors; the reply is said */
+	unsigned errors;
+	char helo[SESSION_HELO_MAX + 1]; /* harmless for a Received line */
+	struct line_splitter splitter;
+	struct buf held; /* read and not looked at */
+	struct buf out;  /* said and not sent */
+	struct mail mail;
+	struct chunk chunk;
+};
+
+/* Makes the rest of what is shared; base, conf, journal, counters, host,
+ * id_domain and on_gone are filled in by the caller before. */
+void session_shared_init(struct session_shared *shared);
+void session_shared_free(struct session_shared *shared);
+
+/* Greets the client at fd (owned from here on). Returns 0, -1 without memory:
+ * fd is closed. */
+int session_new(struct session_shared *shared, int fd, const struct peer *peer);
+
+/* Says reply (RX_NONE: nothing) and ends the session now, unless it waits for
+ * the disk. *s may be gone afterwards. */
+void session_expel(struct session *s, enum rx_reply reply, const char *why);
+
+/* For the handlers: says a reply; with detail behind its text. */
+void session_reply(struct session *s, enum rx_reply reply);
+void session_reply_detail(
+	struct session *s, enum rx_reply reply, const char *detail);
+
+void session_set_state(struct session *s, enum session_state state);
+
+/* Drops the transaction, if there is one. */
+void session_reset(struct session *s);
+
+/* The largest message taken, in octets. */
+uint64_t session_size_max(const struct session *s);
+
+/* Says 552, with the limit and where it comes from. */
+void session_reply_too_big(struct session *s);
+
+/* The text of a message follows. Returns 0, -1 without memory. */
+int session_begin_message(struct session *s, enum body_mode mode);
+
+/* A chunk of s->chunk.size octets follows (maybe none at all). */
+void session_begin_chunk(struct session *s);
+
+#endif

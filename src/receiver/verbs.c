@@ -1,0 +1,382 @@
+/*
+ * verbs.c - the commands of SMTP: a table of verbs and one of extensions.
+ *
+ * The verb table is the dispatch: a command is looked up by its name, refused
+ * where the session's state is not among those of its row, or handed to the
+ * row's handler. HELP is made from the same rows, EHLO from the extensions.
+ */
+#include "config.h"
+
+#include "receiver/verbs.h"
+
+#include "base/conf.h"
+#include "base/counters.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "proto/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	IN_NEW = 1 << SESSION_NEW,
+	IN_IDLE = 1 << SESSION_IDLE,
+	IN_MAIL = 1 << SESSION_MAIL,
+	IN_RCPT = 1 << SESSION_RCPT,
+	IN_BDAT = 1 << SESSION_BDAT,
+	IN_ALL = IN_NEW | IN_IDLE | IN_MAIL | IN_RCPT | IN_BDAT,
+};
+
+/* Extensions add to the first line of EHLO's answer. */
+enum { EHLO_TEXT_MAX = SESSION_HOST_MAX + 512 };
+
+typedef enum session_next verb_fn(
+	struct session *s, const struct command *command);
+
+struct verb {
+	const char *name;
+	verb_fn *run;
+	unsigned states; /* where it is legal */
+	enum rx_reply
+		refusal;  /* elsewhere; or what an unimplemented one says */
+	const char *help; /* NULL: HELP is silent about it */
+};
+
+struct extension {
+	const char *keyword;
+	/* Writes what follows the keyword; NULL: nothing. */
+	void (*print_value)(const struct session *s, char *text, size_t size);
+};
+
+static void print_size(const struct session *s, char *text, size_t size)
+{
+	snprintf(text, size, " %llu", (unsigned long long)session_size_max(s));
+}
+
+static const struct extension extensions[] = {
+	{"SIZE", print_size},
+	{"8BITMIME", NULL},
+	{"SMTPUTF8", NULL},
+	{"PIPELINING", NULL},
+	{"ENHANCEDSTATUSCODES", NULL},
+	{"CHUNKING", NULL},
+};
+
+/* --- greeting ------------------------------------------------------------- */
+
+/* Whatever a client calls itself is taken (RFC 5321 4.1.4); what could harm a
+ * Received line is replaced. */
+static void keep_helo(struct session *s, const struct command *c)
+{
+	static const char harmless[] = "abcdefghijklmnopqrstuvwxyz"
+				       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "0123456789-._:[]";
+	size_t i;
+
+	for (i = 0; i < c->arg_len && i < SESSION_HELO_MAX; i++)
+		s->helo[i] = memchr(harmless, c->arg[i],
+				     sizeof(harmless) - 1) != NULL
+				     ? c->arg[i]
+				     : '?';
+	s->helo[i] = '\0';
+}
+
+/* HELO and EHLO in mid-session are like RSET (RFC 5321 4.1.4). */
+static void begin_session(struct session *s, const struct command *c)
+{
+	keep_helo(s, c);
+	session_set_state(s, SESSION_IDLE);
+	session_reset(s);
+}
+
+static enum session_next verb_helo(struct session *s, const struct command *c)
+{
+	begin_session(s, c);
+	s->esmtp = false;
+	session_reply_detail(s, RX_HELO, s->shared->host);
+	return SESSION_CONTINUE;
+}
+
+static enum session_next verb_ehlo(struct session *s, const struct command *c)
+{
+	char text[EHLO_TEXT_MAX], value[32];
+	size_t i, len;
+
+	begin_session(s, c);
+	s->esmtp = true;
+	len = (size_t)snprintf(text, sizeof(text), "%s", s->shared->host);
+	for (i = 0; i < COUNT_OF(extensions) && len < sizeof(text); i++) {
+		value[0] = '\0';
+		if (extensions[i].print_value != NULL)
+			extensions[i].print_value(s, value, sizeof(value));
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+			"\n%s%s", extensions[i].keyword, value);
+	}
+	session_reply_detail(s, RX_EHLO, text);
+	return SESSION_CONTINUE;
+}
+
+/* --- a transaction -------------------------------------------------------- */
+
+static enum session_next verb_mail(struct session *s, const struct command *c)
+{
+	struct command_mail mail;
+	struct err err;
+
+	if (command_parse_mail(&mail, c->arg, c->arg_len, true, &err) != 0) {
+		session_reply_detail(s,
+			err.kind == ERR_LIMIT ? RX_BAD_PARAMETER
+					      : RX_BAD_SENDER,
+			err.text);
+	} else if (mail.has_size && mail.size > session_size_max(s)) {
+		s->shared->counters->rejected++;
+		session_reply_too_big(s);
+	} else if (mail_begin(&s->mail, &mail) != 0) {
+		session_reply(s, RX_NO_MEMORY);
+	} else {
+		session_set_state(s, SESSION_MAIL);
+		session_reply(s, RX_SENDER_OK);
+	}
+	return SESSION_CONTINUE;
+}
+
+/* RFC 5321 4.5.1: mail for <postmaster> is taken. It is ours to say where it
+ * goes. */
+static int replace_postmaster(const struct conf *conf, struct address *rcpt)
+{
+	const char *to = conf->postmaster[0] != '\0'
+				 ? conf->postmaster
+				 : conf->accounts[0].username;
+
+	if (rcpt->text[rcpt->local_len] != '\0')
+		return 0;
+	return address_parse(rcpt, to, strlen(to), false, NULL);
+}
+
+static enum session_next verb_rcpt(struct session *s, const struct command *c)
+{
+	const struct conf *conf = s->shared->conf;
+	struct address rcpt;
+	enum rx_reply reply;
+	char max[16];
+	struct err err = {.text = "postmaster is nobody here"};
+
+	if (command_parse_rcpt(&rcpt, c->arg, c->arg_len, true, &err) != 0 ||
+		replace_postmaster(conf, &rcpt) != 0) {
+		s->mail.refused++;
+		s->shared->counters->rejected++;
+		session_reply_detail(s,
+			err.kind == ERR_LIMIT ? RX_BAD_PARAMETER
+					      : RX_BAD_RECIPIENT,
+			err.text);
+		return SESSION_CONTINUE;
+	}
+	reply = mail_add_rcpt(&s->mail, &rcpt, conf->max_recipients);
+	if (reply == RX_RECIPIENT_OK)
+		session_set_state(s, SESSION_RCPT);
+	if (reply == RX_TOO_MANY_RCPTS)
+		s->shared->counters->deferred++;
+	snprintf(max, sizeof(max), "%u", conf->max_recipients);
+	session_reply_detail(s, reply, reply == RX_TOO_MANY_RCPTS ? max : NULL);
+	return SESSION_CONTINUE;
+}
+
+/* Why the text of a message may not come now; RX_NONE: it may. */
+static enum rx_reply text_refusal(const struct session *s)
+{
+	if (s->state == SESSION_NEW || s->state == SESSION_IDLE)
+		return RX_NEED_MAIL;
+	if (s->state == SESSION_MAIL)
+		return s->mail.refused > 0 ? RX_NO_VALID_RCPT : RX_NEED_RCPT;
+	return RX_NONE;
+}
+
+static enum session_next verb_data(struct session *s, const struct command *c)
+{
+	enum rx_reply refusal = text_refusal(s);
+
+	if (s->state == SESSION_BDAT)
+		refusal = RX_DATA_AFTER_BDAT;
+	else if (refusal == RX_NONE && c->arg_len > 0)
+		refusal = RX_NO_ARGUMENT;
+	else if (refusal == RX_NONE && session_begin_message(s, BODY_DATA) != 0)
+		refusal = RX_NO_MEMORY;
+	if (refusal == RX_NONE) {
+		session_set_state(s, SESSION_DATA);
+		refusal = RX_START_DATA;
+	}
+	session_reply(s, refusal);
+	return SESSION_CONTINUE;
+}
+
+/* RFC 3030 section 2: the octets of the chunk follow at once, whatever the
+ * answer will be, so they are read in any case. */
+static enum session_next verb_bdat(struct session *s, const struct command *c)
+{
+	struct chunk *chunk = &s->chunk;
+
+	memset(chunk, 0, sizeof(*chunk));
+	if (command_parse_bdat(
+		    c->arg, c->arg_len, &chunk->size, &chunk->last) != 0) {
+		session_reply(s, RX_BAD_BDAT);
+		return SESSION_CLOSE;
+	}
+	chunk->verdict = text_refusal(s);
+	if (chunk->verdict == RX_NONE && s->mail.intake == NULL &&
+		session_begin_message(s, BODY_BDAT) != 0)
+		chunk->verdict = RX_NO_MEMORY;
+	if (chunk->verdict == RX_NONE &&
+		intake_problem(s->mail.intake) != RX_NONE)
+		chunk->verdict = RX_NEED_RSET;
+	if (chunk->verdict == RX_NONE) {
+		session_set_state(s, SESSION_BDAT);
+		if (intake_too_big(s->mail.intake, chunk->size))
+			intake_refuse(s->mail.intake, RX_TOO_BIG);
+	}
+	session_begin_chunk(s);
+	return SESSION_CONTINUE;
+}
+
+/* --- everything else ------------------------------------------------------ */
+
+static enum session_next verb_rset(struct session *s, const struct command *c)
+{
+	(void)c;
+	session_reset(s);
+	session_reply(s, RX_RESET);
+	return SESSION_CONTINUE;
+}
+
+static enum session_next verb_noop(struct session *s, const struct command *c)
+{
+	(void)c;
+	session_reply(s, RX_NOOP);
+	return SESSION_CONTINUE;
+}
+
+static enum session_next verb_vrfy(struct session *s, const struct command *c)
+{
+	(void)c;
+	session_reply(s, RX_VRFY);
+	return SESSION_CONTINUE;
+}
+
+static enum session_next verb_quit(struct session *s, const struct command *c)
+{
+	(void)c;
+	session_reply(s, RX_BYE);
+	s->polite = true;
+	return SESSION_CLOSE;
+}
+
+/* A browser, or a page that makes one speak to us: what follows its first line
+ * is no better. */
+static enum session_next verb_http(struct session *s, const struct command *c)
+{
+	if (memmem(c->arg, c->arg_len, "HTTP/", 5) == NULL) {
+		session_reply(s, RX_UNKNOWN);
+		return SESSION_CONTINUE;
+	}
+	log_info("refused peer=%s reason=\"HTTP, not SMTP\"", s->peer.log);
+	session_reply(s, RX_HTTP);
+	return SESSION_CLOSE;
+}
+
+static enum session_next verb_help(struct session *s, const struct command *c);
+
+/* In the order of how often they come. clang-format off */
+static const struct verb verbs[] = {
+	{"RCPT", verb_rcpt, IN_MAIL | IN_RCPT, RX_NEED_MAIL, "RCPT TO:<to>"},
+	{"MAIL", verb_mail, IN_NEW | IN_IDLE, RX_NESTED_MAIL,
+		"MAIL FROM:<from> [SIZE=n] [BODY=8BITMIME] [SMTPUTF8]"},
+	{"DATA", verb_data, IN_ALL, RX_NONE, "DATA"},
+	{"BDAT", verb_bdat, IN_ALL, RX_NONE, "BDAT size [LAST]"},
+	{"EHLO", verb_ehlo, IN_ALL, RX_NONE, "EHLO host"},
+	{"HELO", verb_helo, IN_ALL, RX_NONE, "HELO host"},
+	{"QUIT", verb_quit, IN_ALL, RX_NONE, "QUIT"},
+	{"RSET", verb_rset, IN_ALL, RX_NONE, "RSET"},
+	{"NOOP", verb_noop, IN_ALL, RX_NONE, "NOOP"},
+	{"VRFY", verb_vrfy, IN_ALL, RX_NONE, "VRFY address"},
+	{"HELP", verb_help, IN_ALL, RX_NONE, "HELP"},
+	/* known, and not done here: legal nowhere */
+	{"EXPN", NULL, 0, RX_NO_EXPN, NULL},
+	{"AUTH", NULL, 0, RX_NO_AUTH, NULL},
+	{"STARTTLS", NULL, 0, RX_NO_TLS, NULL},
+	{"ETRN", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
+	{"TURN", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
+	{"ATRN", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
+	{"SEND", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
+	{"SOML", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
+	{"SAML", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
+	{"BURL", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
+	/* from another world */
+	{"GET", verb_http, IN_ALL, RX_NONE, NULL},
+	{"POST", verb_http, IN_ALL, RX_NONE, NULL},
+	{"HEAD", verb_http, IN_ALL, RX_NONE, NULL},
+	{"PUT", verb_http, IN_ALL, RX_NONE, NULL},
+	{"PATCH", verb_http, IN_ALL, RX_NONE, NULL},
+	{"DELETE", verb_http, IN_ALL, RX_NONE, NULL},
+	{"TRACE", verb_http, IN_ALL, RX_NONE, NULL},
+	{"OPTIONS", verb_http, IN_ALL, RX_NONE, NULL},
+	{"CONNECT", verb_http, IN_ALL, RX_NONE, NULL},
+	{"PRI", verb_http, IN_ALL, RX_NONE, NULL},
+};
+/* clang-format on */
+
+static enum session_next verb_help(struct session *s, const struct command *c)
+{
+	char text[RX_TEXT_MAX];
+	size_t i, len;
+
+	(void)c;
+	len = (size_t)snprintf(text, sizeof(text), "gmrelayd knows:");
+	for (i = 0; i < COUNT_OF(verbs) && len < sizeof(text); i++)
+		if (verbs[i].help != NULL)
+			len += (size_t)snprintf(text + len, sizeof(text) - len,
+				"\n%s", verbs[i].help);
+	session_reply_detail(s, RX_HELP, text);
+	return SESSION_CONTINUE;
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(verbs); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+enum session_next verbs_dispatch(
+	struct session *s, const char *line, size_t len)
+{
+	const struct verb *verb;
+	struct command command;
+	struct err err;
+
+	if (command_parse(&command, line, len, &err) != 0) {
+		session_reply_detail(s, RX_BAD_LINE, err.text);
+		return SESSION_CONTINUE;
+	}
+	verb = find_verb(command.verb);
+	/* never the argument: some clients send a password unasked */
+	log_debug("command peer=%s verb=%s", s->peer.log,
+		verb != NULL ? verb->name : "unknown");
+	if (verb == NULL) {
+		session_reply(s, RX_UNKNOWN);
+		return SESSION_CONTINUE;
+	}
+	if ((verb->states & 1U << s->state) == 0) {
+		session_reply(s, verb->run != NULL && s->state == SESSION_BDAT
+					 ? RX_BAD_SEQUENCE
+					 : verb->refusal);
+		return SESSION_CONTINUE;
+	}
+	return verb->run(s, &command);
+}
+
+const char *verbs_name(size_t i)
+{
+	return i < COUNT_OF(verbs) ? verbs[i].name : NULL;
+}

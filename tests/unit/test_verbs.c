@@ -1,0 +1,362 @@
+/*
+ * test_verbs.c - SMTP's commands: every verb in every state, what their
+ *                arguments may be, the limits on them.
+ */
+#include "config.h"
+
+#include "fake_journal.h"
+#include "receiver/verbs.h"
+#include "session_fixture.h"
+
+#include "base/util.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Commands that lead to a state, and one of it. */
+static const struct way {
+	enum session_state state;
+	const char *text;
+} ways[] = {
+	{SESSION_NEW, ""},
+	{SESSION_IDLE, "EHLO c\r\n"},
+	{SESSION_MAIL, "HELO c\r\n" MAIL},
+	{SESSION_RCPT, "EHLO c\r\n" MAIL RCPT},
+	{SESSION_BDAT, MAIL RCPT "BDAT 4\r\na: b"},
+};
+
+enum {
+	N = SESSION_NEW,
+	I = SESSION_IDLE,
+	M = SESSION_MAIL,
+	R = SESSION_RCPT,
+	B = SESSION_BDAT,
+	D = SESSION_DATA,
+	GONE = 99,
+	SAME = 98
+};
+
+/* Each verb's reply in the states NEW, IDLE, MAIL, RCPT, BDAT, and the state it
+ * leaves (after a commit has ended). */
+static const struct verb_row {
+	const char *text;
+	struct {
+		const char *reply;
+		int state;
+	} in[5];
+} verb_rows[] = {
+	{"HELO x\r\n",
+		{{"250", I}, {"250", I}, {"250", I}, {"250", I}, {"250", I}}},
+	{"EHLO x\r\n",
+		{{"250", I}, {"250", I}, {"250", I}, {"250", I}, {"250", I}}},
+	{MAIL, {{"250/2.1.0", M}, {"250/2.1.0", M}, {"503/5.5.1", M},
+		       {"503/5.5.1", R}, {"503/5.5.1", B}}},
+	{RCPT, {{"503/5.5.1", N}, {"503/5.5.1", I}, {"250/2.1.5", R},
+		       {"250/2.1.5", R}, {"503/5.5.1", B}}},
+	{"DATA\r\n", {{"503/5.5.1", N}, {"503/5.5.1", I}, {"503/5.5.1", M},
+			     {"354", D}, {"503/5.5.1", B}}},
+	{"DATA now\r\n", {{"503/5.5.1", N}, {"503/5.5.1", I}, {"503/5.5.1", M},
+				 {"501/5.5.4", R}, {"503/5.5.1", B}}},
+	{"BDAT 3\r\nabc", {{"503/5.5.1", N}, {"503/5.5.1", I}, {"503/5.5.1", M},
+				  {"250/2.0.0", B}, {"250/2.0.0", B}}},
+	{"BDAT 3 LAST\r\nabc",
+		{{"503/5.5.1", N}, {"503/5.5.1", I}, {"503/5.5.1", M},
+			{"250/2.0.0", I}, {"250/2.0.0", I}}},
+	{"BDAT 0 LAST\r\n",
+		{{"503/5.5.1", N}, {"503/5.5.1", I}, {"503/5.5.1", M},
+			{"250/2.0.0", I}, {"250/2.0.0", I}}},
+	{"BDAT 0\r\n", {{"503/5.5.1", N}, {"503/5.5.1", I}, {"503/5.5.1", M},
+			       {"250/2.0.0", B}, {"250/2.0.0", B}}},
+	{"BDAT\r\n", {{"501/5.5.4.", GONE}, {"501/5.5.4.", GONE},
+			     {"501/5.5.4.", GONE}, {"501/5.5.4.", GONE},
+			     {"501/5.5.4.", GONE}}},
+	{"BDAT 5x\r\n", {{"501/5.5.4.", GONE}, {"501/5.5.4.", GONE},
+				{"501/5.5.4.", GONE}, {"501/5.5.4.", GONE},
+				{"501/5.5.4.", GONE}}},
+	{"RSET\r\n", {{"250/2.0.0", N}, {"250/2.0.0", I}, {"250/2.0.0", I},
+			     {"250/2.0.0", I}, {"250/2.0.0", I}}},
+	{"QUIT\r\n", {{"221/2.0.0.", GONE}, {"221/2.0.0.", GONE},
+			     {"221/2.0.0.", GONE}, {"221/2.0.0.", GONE},
+			     {"221/2.0.0.", GONE}}},
+#define EVERYWHERE(text, reply)                                                \
+	{                                                                      \
+		text,                                                          \
+		{                                                              \
+			{reply, SAME}, {reply, SAME}, {reply, SAME},           \
+				{reply, SAME},                                 \
+			{                                                      \
+				reply, SAME                                    \
+			}                                                      \
+		}                                                              \
+	}
+	EVERYWHERE("NOOP\r\n", "250/2.0.0"),
+	EVERYWHERE("NOOP with words\r\n", "250/2.0.0"),
+	EVERYWHERE("noop\n", "250/2.0.0"),
+	EVERYWHERE("VRFY someone\r\n", "252/2.5.0"),
+	EVERYWHERE("HELP\r\n", "214/2.0.0"),
+	EVERYWHERE("HELP MAIL\r\n", "214/2.0.0"),
+	EVERYWHERE("EXPN list\r\n", "502/5.5.1"),
+	EVERYWHERE("AUTH PLAIN AGEAYg==\r\n", "502/5.5.1"),
+	EVERYWHERE("STARTTLS\r\n", "502/5.5.1"),
+	EVERYWHERE("ETRN x\r\n", "502/5.5.1"),
+	EVERYWHERE("TURN\r\n", "502/5.5.1"),
+	EVERYWHERE("ATRN\r\n", "502/5.5.1"),
+	EVERYWHERE("SEND FROM:<a@b>\r\n", "502/5.5.1"),
+	EVERYWHERE("SOML FROM:<a@b>\r\n", "502/5.5.1"),
+	EVERYWHERE("SAML FROM:<a@b>\r\n", "502/5.5.1"),
+	EVERYWHERE("BURL imap://x\r\n", "502/5.5.1"),
+	EVERYWHERE("XYZZY\r\n", "500/5.5.2"),
+	EVERYWHERE("\xff\xfe\r\n", "500/5.5.2"),
+	EVERYWHERE("\r\n", "500/5.5.2"),
+	EVERYWHERE("GET me a coffee\r\n", "500/5.5.2"),
+	EVERYWHERE("POST\r\n", "500/5.5.2"),
+	EVERYWHERE("HEAD\r\n", "500/5.5.2"),
+	EVERYWHERE("PUT\r\n", "500/5.5.2"),
+	EVERYWHERE("PATCH\r\n", "500/5.5.2"),
+	EVERYWHERE("DELETE\r\n", "500/5.5.2"),
+	EVERYWHERE("TRACE\r\n", "500/5.5.2"),
+	EVERYWHERE("OPTIONS\r\n", "500/5.5.2"),
+	EVERYWHERE("CONNECT\r\n", "500/5.5.2"),
+	EVERYWHERE("PRI\r\n", "500/5.5.2"),
+};
+
+static void check_state(struct fixture *f, int expected, int before)
+{
+	struct session *s = fixture_session(f);
+
+	if (expected == GONE) {
+		assert_null(s);
+		return;
+	}
+	assert_non_null(s);
+	assert_int_equal(s->state, expected == SAME ? before : expected);
+}
+
+static void every_verb_in_every_state(void **state)
+{
+	struct fixture f;
+	size_t row, way;
+
+	(void)state;
+	for (row = 0; row < COUNT_OF(verb_rows); row++)
+		for (way = 0; way < COUNT_OF(ways); way++) {
+			fixture_open(&f);
+			fixture_connect(&f);
+			fixture_say(&f, ways[way].text);
+			check_state(&f, ways[way].state, 0);
+			fixture_expect(&f, verb_rows[row].text,
+				verb_rows[row].in[way].reply);
+			check_state(&f, verb_rows[row].in[way].state,
+				(int)ways[way].state);
+			fixture_close(&f);
+		}
+}
+
+static void every_verb_has_its_row(void **state)
+{
+	const char *name;
+	size_t i, row;
+	bool found;
+
+	(void)state;
+	for (i = 0; (name = verbs_name(i)) != NULL; i++) {
+		found = false;
+		for (row = 0; row < COUNT_OF(verb_rows); row++)
+			found |= strncmp(verb_rows[row].text, name,
+					 strlen(name)) == 0;
+		assert_true(found);
+	}
+}
+
+/* One command a row, in the state its way leads to. */
+static const struct command_row {
+	const char *before;
+	const char *text;
+	const char *reply;
+	const char *said; /* stands in it, or NULL */
+} command_rows[] = {
+	/* whatever a client calls itself */
+	{"", "HELO\r\n", "250", "250 relay.example.org\r\n"},
+	{"", "EHLO\r\n", "250", NULL},
+	{"", "EHLO NPIF65E56_x y z (\"\r\n", "250", NULL},
+	{"", "EHLO x\r\n", "250",
+		"250-relay.example.org\r\n250-SIZE 35878481\r\n"
+		"250-8BITMIME\r\n250-SMTPUTF8\r\n250-PIPELINING\r\n"
+		"250-ENHANCEDSTATUSCODES\r\n250 CHUNKING\r\n"},
+	{"EHLO x\r\n", "HELO y\r\n", "250", NULL},
+	{"", "HELP\r\n", "214/2.0.0", "214-2.0.0 RCPT TO:<to>\r\n"},
+	/* senders */
+	{"", "MAIL FROM:<>\r\n", "250/2.1.0", NULL},
+	{"", "MAIL FROM: <a@example.org>\r\n", "250/2.1.0", NULL},
+	{"", "MAIL FROM:a@example.org\r\n", "250/2.1.0", NULL},
+	{"", "mail from : a@example.org X=Y\r\n", "250/2.1.0", NULL},
+	{"", "MAIL FROM:<a@example.org> SIZE=1000 BODY=8BITMIME SMTPUTF8\r\n",
+		"250/2.1.0", NULL},
+	{"", "MAIL\r\n", "501/5.1.7", NULL},
+	{"", "MAIL FROM\r\n", "501/5.1.7", NULL},
+	{"", "MAIL FROM:<a b@>\r\n", "501/5.1.7", NULL},
+	{"", "MAIL FROM:<a@example.org> SIZE=x\r\n", "555/5.5.4", NULL},
+	{"", "MAIL FROM:<a@example.org> BODY=BINARYMIME\r\n", "555/5.5.4",
+		NULL},
+	{"", "MAIL FROM:<a@example.org> SIZE=35878481\r\n", "250/2.1.0", NULL},
+	{"", "MAIL FROM:<a@example.org> SIZE=35878482\r\n", "552/5.3.4",
+		"35878481 octets (35.9 MB), which is what the upstream"},
+	/* recipients */
+	{MAIL, "RCPT TO:b@example.net\r\n", "250/2.1.5", NULL},
+	{MAIL, "RCPT TO:<@x.org:b@example.net>\r\n", "250/2.1.5", NULL},
+	{MAIL, "RCPT TO:<postmaster>\r\n", "250/2.1.5", NULL},
+	{MAIL, "RCPT TO:<>\r\n", "501/5.1.3", NULL},
+	{MAIL, "RCPT TO:<root>\r\n", "501/5.1.3", NULL},
+	{MAIL, "RCPT\r\n", "501/5.1.3", NULL},
+	/* no valid recipient is told from none */
+	{MAIL "RCPT TO:<>\r\n", "DATA\r\n", "554/5.5.1", NULL},
+	{MAIL, "DATA\r\n", "503/5.5.1", NULL},
+	{MAIL "RCPT TO:<>\r\n", "BDAT 1 LAST\r\nx", "554/5.5.1", NULL},
+	/* HTTP */
+	{"", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "421/4.7.0.", NULL},
+	{"EHLO x\r\n", "POST /x HTTP/1.0\r\n\r\nMAIL FROM:<x@y>\r\n",
+		"421/4.7.0.", NULL},
+	{"", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "421/4.7.0.", NULL},
+};
+
+static void commands(void **state)
+{
+	struct fixture f;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(command_rows); i++) {
+		fixture_open(&f);
+		fixture_connect(&f);
+		fixture_say(&f, command_rows[i].before);
+		fixture_expect(&f, command_rows[i].text, command_rows[i].reply);
+		if (command_rows[i].said != NULL)
+			assert_non_null(
+				strstr(f.said.data, command_rows[i].said));
+		fixture_close(&f);
+	}
+}
+
+static void helo_is_made_harmless(void **state)
+{
+	struct fixture f;
+	char line[400];
+
+	(void)state;
+	fixture_open(&f);
+	fixture_connect(&f);
+	fixture_say(&f, "EHLO ev(il)\t;\xff[::1]_x\r\n");
+	assert_string_equal(fixture_session(&f)->helo, "ev?il????[::1]_x");
+	memset(line, 'h', sizeof(line));
+	memcpy(line, "HELO ", 5);
+	memcpy(line + sizeof(line) - 3, "\r\n", 3);
+	fixture_expect(&f, line, "250");
+	assert_int_equal(strlen(fixture_session(&f)->helo), SESSION_HELO_MAX);
+	fixture_close(&f);
+}
+
+static void a_recipient_twice_is_one(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	fixture_connect(&f);
+	fixture_expect(&f,
+		MAIL RCPT
+		"RCPT TO:<B@Example.NET>\r\n"
+		"RCPT TO:<c@example.net>\r\n" RCPT
+		"RCPT TO:<d@example.net>\r\nRCPT TO:<e@example.net>\r\n" RCPT
+		"DATA\r\n" TEXT,
+		"250/2.1.0 250/2.1.5 250/2.1.5 250/2.1.5 250/2.1.5 250/2.1.5 "
+		"452/4.5.3 250/2.1.5 354 250/2.0.0");
+	assert_non_null(strstr(fixture_envelope(0),
+		"from a@example.org\nto b@example.net\nto c@example.net\n"
+		"to d@example.net\n\n"));
+	assert_int_equal(f.counters.deferred, 1);
+	fixture_close(&f);
+}
+
+static void postmaster_is_ours_to_place(void **state)
+{
+	static char address[] = "admin@example.org";
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	fixture_connect(&f);
+	fixture_say(&f, MAIL "RCPT TO:<Postmaster>\r\nDATA\r\n" TEXT);
+	f.conf.postmaster = address;
+	fixture_say(&f, MAIL "RCPT TO:<postmaster>\r\nDATA\r\n" TEXT);
+	assert_non_null(
+		strstr(fixture_envelope(0), "\nto someone@gmail.com\n"));
+	assert_non_null(
+		strstr(fixture_envelope(1), "\nto admin@example.org\n"));
+	fixture_close(&f);
+}
+
+static void size_limit_by_setting(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	fixture_connect(&f);
+	fake_journal()->upstream_size = 1000000;
+	fixture_say(&f, "EHLO x\r\n");
+	assert_non_null(strstr(f.said.data, "250-SIZE 995904\r\n"));
+	f.conf.message_size = 100;
+	fixture_clear(&f);
+	fixture_say(&f, "EHLO x\r\nMAIL FROM:<> SIZE=101\r\n");
+	assert_non_null(strstr(f.said.data, "250-SIZE 100\r\n"));
+	assert_non_null(strstr(f.said.data,
+		"552 5.3.4 message too big: the limit is 100 octets (0.0 MB), "
+		"by the setting message-size\r\n"));
+	assert_int_equal(f.counters.rejected, 1);
+	fixture_close(&f);
+}
+
+static void too_many_errors(void **state)
+{
+	struct fixture f;
+	int i;
+
+	(void)state;
+	fixture_open(&f);
+	fixture_connect(&f);
+	for (i = 0; i < SESSION_ERRORS_MAX; i++)
+		fixture_expect(&f, "XYZZY\r\n", "500/5.5.2");
+	/* a message that is accepted makes up for them */
+	fixture_expect(&f, MAIL RCPT "DATA\r\n" TEXT,
+		"250/2.1.0 250/2.1.5 354 250/2.0.0");
+	for (i = 0; i < SESSION_ERRORS_MAX; i++)
+		fixture_expect(&f, "DATA\r\n", "503/5.5.1");
+	fixture_expect(&f, "NOOP\r\n", "250/2.0.0");
+	fixture_expect(&f, "XYZZY\r\nNOOP\r\n", "421/4.7.0.");
+	/* a refused message is not the client's mistake */
+	fixture_connect(&f);
+	for (i = 0; i < 2 * SESSION_ERRORS_MAX; i++)
+		fixture_expect(
+			&f, "MAIL FROM:<> SIZE=99999999\r\n", "552/5.3.4");
+	fixture_close(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_verb_in_every_state),
+		cmocka_unit_test(every_verb_has_its_row),
+		cmocka_unit_test(commands),
+		cmocka_unit_test(helo_is_made_harmless),
+		cmocka_unit_test(a_recipient_twice_is_one),
+		cmocka_unit_test(postmaster_is_ours_to_place),
+		cmocka_unit_test(size_limit_by_setting),
+		cmocka_unit_test(too_many_errors),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
