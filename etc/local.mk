@@ -1,6 +1,53 @@
 # etc/local.mk - what `make install` puts beside the programs: the sample
 # configuration, manual pages, systemd's files.
+EXTRA_DIST += \
+	etc/gmrelayd.conf \
+	systemd/gmrelayd.service.in \
+	systemd/gmrelayd.socket \
+	systemd/gmrelayd.sysusers.conf \
+	systemd/gmrelayd.tmpfiles.conf
+
+dist_man_MANS = \
+	man/gmrelayd.8 \
+	man/gmrelayd.conf.5
+
+# --- systemd: directories are known only to make, so make fills them in
+if SYSTEMD
+systemdsystemunit_DATA = systemd/gmrelayd.socket
+nodist_systemdsystemunit_DATA = systemd/gmrelayd.service
+endif
+CLEANFILES += systemd/gmrelayd.service
+
+systemd/gmrelayd.service: $(top_srcdir)/systemd/gmrelayd.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) systemd && \
+	$(SED) -e 's,[@]sbindir@,$(sbindir),g' \
+		-e 's,[@]sysconfdir@,$(sysconfdir),g' \
+		$(top_srcdir)/systemd/gmrelayd.service.in > $@.new && mv $@.new $@
+
+confdir = $(sysconfdir)/gmrelayd
 sysusersdir = $(prefix)/lib/sysusers.d
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 
-EXTRA_DIST += etc/gmrelayd.conf man/gmrelayd.conf.5
+# The configuration is the user's: an existing one is never touched, and only
+# one that is as we installed it is removed.
+install-data-local:
+	$(MKDIR_P) '$(DESTDIR)$(confdir)'
+	test -e '$(DESTDIR)$(confdir)/gmrelayd.conf' || \
+		$(INSTALL_DATA) '$(top_srcdir)/etc/gmrelayd.conf' \
+			'$(DESTDIR)$(confdir)/gmrelayd.conf'
+if SYSTEMD
+	$(MKDIR_P) '$(DESTDIR)$(sysusersdir)' '$(DESTDIR)$(tmpfilesdir)'
+	$(INSTALL_DATA) '$(top_srcdir)/systemd/gmrelayd.sysusers.conf' \
+		'$(DESTDIR)$(sysusersdir)/gmrelayd.conf'
+	$(INSTALL_DATA) '$(top_srcdir)/systemd/gmrelayd.tmpfiles.conf' \
+		'$(DESTDIR)$(tmpfilesdir)/gmrelayd.conf'
+endif
+
+uninstall-local:
+	if cmp -s '$(top_srcdir)/etc/gmrelayd.conf' \
+		'$(DESTDIR)$(confdir)/gmrelayd.conf'; then \
+		rm -f '$(DESTDIR)$(confdir)/gmrelayd.conf'; \
+		rmdir '$(DESTDIR)$(confdir)' 2>/dev/null || :; \
+	fi
+	rm -f '$(DESTDIR)$(sysusersdir)/gmrelayd.conf' \
+		'$(DESTDIR)$(tmpfilesdir)/gmrelayd.conf'

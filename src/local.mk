@@ -77,9 +77,14 @@ libgmrelay_a_SOURCES = \
 	src/receiver/session.h \
 	src/receiver/verbs.c \
 	src/receiver/verbs.h \
+	src/relay/account.h \
 	src/relay/auth.h \
+	src/relay/control.h \
 	src/relay/delivery.h \
+	src/relay/dispatch.h \
 	src/relay/gmail.h \
+	src/relay/relay.h \
+	src/relay/report.h \
 	src/relay/resolve.h \
 	src/relay/tls.h \
 	src/relay/upstream.h \
