@@ -64,6 +64,7 @@ enum pause {
 	PAUSE_EHLO,    /* 5 min .. 1 h */
 	PAUSE_LOGINS,  /* 15 min .. 4 h: too many logins */
 	PAUSE_AUTH_4XX,/* 5 min .. 1 h: AUTH not available now */
+	PAUSE_PEAK,    /* 10 min .. 1 h: a limit counted in 10-minute windows */
 	PAUSE_RATE,    /* 1 h .. 6 h: unusual rate */
 	PAUSE_QUOTA,   /* 1 h .. 4 h */
 	PAUSE_HOLD,    /* first probe 1 h, then 12 h */
@@ -74,7 +75,7 @@ enum pause {
 
 struct gmail_rule {
 	int code;             /* 0: any of the class below */
-	int code_class;       /* 2, 4, 5; 0: by code */
+	int code_class;       /* 2, 4, 5; 0: by code (both 0: any reply) */
 	const char *enhanced; /* "5.7.8"; NULL: any */
 	const char *fragment; /* of the text, without regard to case; NULL */
 	unsigned phases;      /* bit set of 1 << enum phase; 0: all */
