@@ -20,6 +20,7 @@
 #include "spool/journal_write.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -33,6 +34,9 @@
 
 /* While the process has no descriptor left. */
 enum { ACCEPT_PAUSE_MS = 250, ACCEPT_WARN_EVERY_MS = 60 * 1000 };
+/* After so many sessions the memory of a busy time is given back, as soon as
+ * nobody is connected. */
+enum { TRIM_SESSIONS = 64 };
 /* Of DRAIN_MS, for the last replies and syncs. */
 enum { DRAIN_MARGIN_MS = 1000 };
 /* Between looks at what is still busy when the time is over: the journal, or a
@@ -51,6 +55,7 @@ struct receiver {
 	struct event *watchdog;     /* NULL: none asked for */
 	struct event *accept_pause; /* pending: not accepting just now */
 	struct event *drain;        /* its deadline, then looks at the end */
+	unsigned gone;              /* sessions since memory was given back */
 	int64_t accept_warned_ms;   /* by the boot clock; 0: not yet */
 };
 
@@ -265,7 +270,14 @@ static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
 
 static void on_session_gone(void *arg)
 {
-	end_if_idle(arg);
+	struct receiver *r = arg;
+
+	r->gone++;
+	if (r->shared.clients.count == 0 && r->gone >= TRIM_SESSIONS) {
+		malloc_trim(0);
+		r->gone = 0;
+	}
+	end_if_idle(r);
 }
 
 static void drain(struct receiver *r)
