@@ -114,9 +114,8 @@ static void set_signals(void)
 }
 
 /* The role's own descriptors into *role; everything else is closed. */
-static void set_descriptors(struct role *role,
-	const struct child_context *context, bool receiver,
-	struct listener *listeners)
+static void set_descriptors(struct role *role, struct listener *listeners,
+	const struct child_context *context, bool receiver)
 {
 	struct keep keep = {.count = 0};
 	size_t i;
@@ -170,12 +169,11 @@ static int reach_spool(const char *spool, struct err *err)
 	return 0;
 }
 
-static int run_receiver(struct role *role, const struct child_context *context)
+static int run_receiver(
+	const struct role *role, const struct child_context *context)
 {
-	struct listener listeners[LISTENERS_MAX];
 	struct err err;
 
-	set_descriptors(role, context, true, listeners);
 	if (drop(context, true, &err) != 0) {
 		log_err("start failed: %s", err.text);
 		return EX_OSERR;
@@ -183,12 +181,12 @@ static int run_receiver(struct role *role, const struct child_context *context)
 	return receiver_run(role);
 }
 
-static int run_relay(struct role *role, const struct child_context *context)
+static int run_relay(
+	const struct role *role, const struct child_context *context)
 {
 	struct relay_secrets *secrets;
 	struct err err;
 
-	set_descriptors(role, context, false, NULL);
 	secrets = relay_secrets_read(
 		role->conf, context->checked->users.relay.gid, &err);
 	if (secrets == NULL) {
@@ -208,6 +206,7 @@ static int run_role(const struct child *c, int channel_fd,
 	const struct child_context *context)
 {
 	const bool receiver = c->kind == CHILD_RECEIVER;
+	struct listener listeners[LISTENERS_MAX];
 	struct counters counters;
 	struct role role = {
 		.conf = context->checked->conf,
@@ -230,6 +229,7 @@ static int run_role(const struct child *c, int channel_fd,
 		log_err("start failed: %s", err.text);
 		return EX_OSERR;
 	}
+	set_descriptors(&role, listeners, context, receiver);
 	return receiver ? run_receiver(&role, context)
 			: run_relay(&role, context);
 }

@@ -301,19 +301,19 @@ static void set_real_name(struct listen_socket *s)
 		listen_name(&sa, s->name);
 }
 
-/* Fills in s->fd and s->name. Returns 1, 0 (left out), -1 with err. */
+/* Fills in s->fd. Returns 1, 0 (left out), -1 with err. */
 static int open_tcp(const struct opening *o, struct listen_socket *s,
-	const struct conf_address *address, struct err *err)
+	bool may_be_missing, struct err *err)
 {
 	s->fd = bind_tcp(&s->wanted);
-	if (s->fd < 0 && address->defaulted &&
+	if (s->fd < 0 && may_be_missing &&
 		(errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
-		log_warn("listen skipped address=%s reason=\"%s\"",
-			address->text, strerror(errno));
+		log_warn("listen skipped address=%s reason=\"%s\"", s->name,
+			strerror(errno));
 		return 0;
 	}
 	if (s->fd < 0)
-		return explain_bind(o, address->text, &s->wanted, err);
+		return explain_bind(o, s->name, &s->wanted, err);
 	return 1;
 }
 
@@ -333,7 +333,7 @@ static int open_unix(
 
 /* Adds the socket *s, whose kind and wanted are set. Returns 0, -1. */
 static int add_socket(struct opening *o, struct listen_socket *s,
-	const struct conf_address *address, struct err *err)
+	bool may_be_missing, struct err *err)
 {
 	const struct listen_socket *same = find_old(o, s);
 	int rc = 1;
@@ -344,11 +344,13 @@ static int add_socket(struct opening *o, struct listen_socket *s,
 		o->set->sockets[o->set->count++] = *same;
 		return 0;
 	}
+	listen_name(&s->wanted, s->name);
 	s->fd = find_passed(o, &s->wanted);
 	s->inherited = s->fd >= 0;
 	if (s->fd < 0)
-		rc = s->kind == LISTEN_SMTP ? open_tcp(o, s, address, err)
-					    : open_unix(o, s, err);
+		rc = s->kind == LISTEN_SMTP
+			     ? open_tcp(o, s, may_be_missing, err)
+			     : open_unix(o, s, err);
 	if (rc <= 0)
 		return rc;
 	set_real_name(s);
@@ -365,7 +367,7 @@ static int add_path(struct opening *o, enum listen_kind kind, const char *path,
 		return 0;
 	if (unixsock_address(path, (struct sockaddr_un *)&s.wanted, err) != 0)
 		return -1;
-	return add_socket(o, &s, NULL, err);
+	return add_socket(o, &s, false, err);
 }
 
 static int add_all(struct opening *o, const struct conf *conf, struct err *err)
@@ -376,7 +378,7 @@ static int add_all(struct opening *o, const struct conf *conf, struct err *err)
 		struct listen_socket s = {.fd = -1, .kind = LISTEN_SMTP};
 
 		s.wanted = conf->listen[i].sa;
-		if (add_socket(o, &s, &conf->listen[i], err) != 0)
+		if (add_socket(o, &s, conf->listen[i].defaulted, err) != 0)
 			return -1;
 	}
 	if (o->set->count == 0)
