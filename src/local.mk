@@ -58,11 +58,22 @@ libgmrelay_a_SOURCES = \
 	src/proto/body.h \
 	src/proto/command.c \
 	src/proto/command.h \
+	src/proto/header.c \
 	src/proto/header.h \
+	src/proto/header_encode.c \
+	src/proto/header_encode.h \
+	src/proto/header_field.c \
+	src/proto/header_field.h \
+	src/proto/header_fold.c \
+	src/proto/header_fold.h \
 	src/proto/line.c \
 	src/proto/line.h \
 	src/proto/reply.c \
 	src/proto/reply.h \
+	src/proto/rfc2047.c \
+	src/proto/rfc2047.h \
+	src/proto/rfc2231.c \
+	src/proto/rfc2231.h \
 	src/receiver/clients.c \
 	src/receiver/clients.h \
 	src/receiver/intake.c \
@@ -77,15 +88,30 @@ libgmrelay_a_SOURCES = \
 	src/receiver/session.h \
 	src/receiver/verbs.c \
 	src/receiver/verbs.h \
+	src/relay/account.c \
 	src/relay/account.h \
+	src/relay/account_connect.c \
+	src/relay/account_internal.h \
+	src/relay/account_state.c \
 	src/relay/auth.h \
 	src/relay/control.h \
 	src/relay/delivery.h \
+	src/relay/dispatch.c \
 	src/relay/dispatch.h \
+	src/relay/dispatch_disk.c \
+	src/relay/dispatch_hand.c \
+	src/relay/dispatch_internal.h \
+	src/relay/dispatch_send.c \
+	src/relay/dispatch_start.c \
 	src/relay/gmail.h \
+	src/relay/ledger.c \
+	src/relay/ledger.h \
+	src/relay/relay.c \
 	src/relay/relay.h \
 	src/relay/report.h \
 	src/relay/resolve.h \
+	src/relay/schedule.c \
+	src/relay/schedule.h \
 	src/relay/tls.h \
 	src/relay/upstream.h \
 	src/spool/content.c \

@@ -42,12 +42,12 @@ struct account_info {
 	const char *host;
 	uint16_t port;
 	enum account_state state;
-	bool paused_by_hand;       /* ACCOUNT_HELD by gmrelayctl */
-	const char *reason;        /* "" or what happened and what to do */
-	int64_t next_ms;           /* until the next try; -1: none planned */
-	bool backing_off;          /* connection trouble; next_ms counts */
-	unsigned connections;      /* open now */
-	unsigned messages_day;     /* in the last 24 h */
+	bool paused_by_hand;   /* ACCOUNT_HELD by gmrelayctl */
+	const char *reason;    /* "" or what happened and what to do */
+	int64_t next_ms;       /* until the next try; -1: none planned */
+	bool backing_off;      /* connection trouble; next_ms counts */
+	unsigned connections;  /* open now */
+	unsigned messages_day; /* in the last 24 h */
 	unsigned recipients_day;
 	unsigned messages_limit;   /* 0: none */
 	unsigned recipients_limit; /* 0: none */
@@ -56,11 +56,12 @@ struct account_info {
 };
 
 struct account_callbacks {
+	/* A message is due for this account now. */
+	bool (*has_due)(void *arg, struct account *a);
 	/* The next transaction for this account, or NULL for none now. */
 	struct delivery *(*next)(void *arg, struct account *a);
 	/* Its results; see relay/delivery.h. */
-	void (*on_finished)(
-		void *arg, struct account *a, struct delivery *d);
+	void (*on_finished)(void *arg, struct account *a, struct delivery *d);
 	/* The state changed (also for the status line). */
 	void (*on_state)(void *arg, struct account *a);
 	/* Upstream told its SIZE. */

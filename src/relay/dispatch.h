@@ -19,10 +19,10 @@
 struct dispatch;
 
 enum message_state {
-	MESSAGE_WAITING,  /* for its next time, or its account */
+	MESSAGE_WAITING, /* for its next time, or its account */
 	MESSAGE_SENDING,
-	MESSAGE_HELD,     /* by hand */
-	MESSAGE_FAILED,   /* in failed/ */
+	MESSAGE_HELD,   /* by hand */
+	MESSAGE_FAILED, /* in failed/ */
 };
 
 const char *message_state_name(enum message_state state);
@@ -30,8 +30,8 @@ const char *message_state_name(enum message_state state);
 struct message_info {
 	uint64_t id;
 	enum message_state state;
-	bool in_journal; /* no history yet */
-	int64_t next_ms; /* until due; 0 or less: due */
+	bool in_journal;           /* no history yet */
+	int64_t next_ms;           /* until due; 0 or less: due */
 	struct envelope *envelope; /* owned by the receiver of the info */
 };
 
@@ -76,13 +76,14 @@ void dispatch_flush(struct dispatch *d);
 size_t dispatch_account_count(const struct dispatch *d);
 struct account *dispatch_account(const struct dispatch *d, size_t index);
 
-/* What happens to the message id from now on is told to fn, until its end or
+/* What happens to the message id from now on (0: to every message, so that one
+ * may be followed that is not in yet) is told to fn, until its end or
  * dispatch_unfollow(): "attempt", "deferred", "delivered", "failed", "paused"
- * and "deleted", with a sentence. At most FOLLOWERS_MAX at a time. Returns 0,
- * -1 with err. */
+ * and "deleted", with a sentence. Who follows one message is forgotten when
+ * last was told. At most FOLLOWERS_MAX at a time. Returns 0, -1 with err. */
 #define FOLLOWERS_MAX 32
-typedef void follow_fn(void *arg, uint64_t id, const char *event,
-	const char *text, bool last);
+typedef void follow_fn(
+	void *arg, uint64_t id, const char *event, const char *text, bool last);
 int dispatch_follow(struct dispatch *d, uint64_t id, follow_fn *fn, void *arg,
 	struct err *err);
 void dispatch_unfollow(struct dispatch *d, follow_fn *fn, void *arg);

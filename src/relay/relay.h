@@ -20,6 +20,9 @@ struct relay_secrets;
 struct relay_secrets *relay_secrets_read(
 	const struct conf *conf, gid_t relay_gid, struct err *err);
 
+/* Wipes and frees; NULL is fine. */
+void relay_secrets_free(struct relay_secrets **secrets);
+
 /* Runs the role until the parent drains it or is gone. *secrets is taken over
  * and wiped at the end. Returns the exit status. */
 int relay_run(const struct role *role, struct relay_secrets **secrets);

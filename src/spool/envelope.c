@@ -190,6 +190,7 @@ static const char *const rcpt_keys[] = {
 	[RCPT_PENDING] = "to",
 	[RCPT_DELIVERED] = "done",
 	[RCPT_FAILED] = "fail",
+	[RCPT_REPORTED] = "told",
 };
 
 int envelope_print(const struct envelope *env, struct buf *out)
@@ -358,6 +359,11 @@ static int on_fail(struct envelope *env, const char *text, size_t len)
 	return add_rcpt(env, text, len, RCPT_FAILED);
 }
 
+static int on_told(struct envelope *env, const char *text, size_t len)
+{
+	return add_rcpt(env, text, len, RCPT_REPORTED);
+}
+
 static int on_reply(struct envelope *env, const char *text, size_t len)
 {
 	struct envelope_rcpt *last;
@@ -391,6 +397,7 @@ static const struct key {
 	{"to", on_to, true},
 	{"done", on_done, true},
 	{"fail", on_fail, true},
+	{"told", on_told, true},
 	{"reply", on_reply, true},
 };
 

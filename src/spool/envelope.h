@@ -24,7 +24,8 @@
 enum rcpt_state {
 	RCPT_PENDING,   /* to be tried, again perhaps */
 	RCPT_DELIVERED, /* Gmail said 250 */
-	RCPT_FAILED,    /* refused for good, or given up */
+	RCPT_FAILED,    /* refused for good, or given up; not yet reported */
+	RCPT_REPORTED,  /* the same, and the report about it is in queue/ */
 };
 
 struct envelope_rcpt {

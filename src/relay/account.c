@@ -1,0 +1,488 @@
+/*
+ * account.c - one account upstream: may it send, and what trouble means.
+ */
+#include "config.h"
+
+#include "relay/account.h"
+
+#include "base/conf.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "relay/account_internal.h"
+#include "relay/schedule.h"
+#include "relay/tls.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* In a row and without a success, then it counts as connection trouble. */
+#define RECONNECTS_MAX 3
+/* Different messages refused by an unknown 5xx with no 250 in between. */
+#define SUSPECTS_MAX 3
+/* Told at this share of a daily limit. */
+#define QUOTA_WARN_PERCENT 80
+
+static const char *const state_names[] = {
+	[ACCOUNT_ACTIVE] = "active",
+	[ACCOUNT_THROTTLED] = "throttled",
+	[ACCOUNT_OVER_QUOTA] = "over-quota",
+	[ACCOUNT_HELD] = "held",
+};
+
+const char *account_state_name(enum account_state state)
+{
+	return state_names[state];
+}
+
+const struct conf_account *account_settings(const struct account *a)
+{
+	return a->params.settings;
+}
+
+const struct credential *account_credential(const struct account *a)
+{
+	return a->params.credential;
+}
+
+/* Keeps count of the time in which the account could not send. */
+static void note_ability(struct account *a)
+{
+	bool able = a->state == ACCOUNT_ACTIVE && a->backoff_until_ms == 0;
+	int64_t now = clock_boot_ms();
+
+	if (!able && a->paused_since_ms == 0) {
+		a->paused_since_ms = now;
+	} else if (able && a->paused_since_ms != 0) {
+		a->paused_total_ms += now - a->paused_since_ms;
+		a->paused_since_ms = 0;
+	}
+}
+
+int64_t account_paused_total_ms(const struct account *a)
+{
+	int64_t now = a->paused_since_ms != 0
+			      ? clock_boot_ms() - a->paused_since_ms
+			      : 0;
+
+	return a->paused_total_ms + now;
+}
+
+static void arm_timer(struct account *a, int64_t at_ms)
+{
+	int64_t left = at_ms - clock_boot_ms();
+	struct timeval delay = {0, 1000};
+
+	if (left > 0) {
+		delay.tv_sec = left / 1000;
+		delay.tv_usec = left % 1000 * 1000 + 1000;
+	}
+	evtimer_add(a->timer, &delay);
+}
+
+void account_look_soon(struct account *a)
+{
+	event_active(a->more, 0, 0);
+}
+
+static void set_state(
+	struct account *a, enum account_state state, const char *reason)
+{
+	struct log_text old_text;
+	const char *name = a->params.settings->name;
+
+	snprintf(a->reason, sizeof(a->reason), "%s", reason);
+	if (state != a->state && state == ACCOUNT_ACTIVE)
+		log_info("account-active account=%s was=%s",
+			log_text(&old_text, name), state_names[a->state]);
+	a->state = state;
+	if (state == ACCOUNT_ACTIVE) {
+		a->pause = PAUSE_NONE;
+		a->by_hand = false;
+		a->wake_on_login = false;
+		a->until_ms = 0;
+	}
+	note_ability(a);
+	account_state_save(a, true);
+	a->params.callbacks.on_state(a->params.callbacks.arg, a);
+}
+
+static enum account_state state_for(enum action action)
+{
+	switch (action) {
+	case ACTION_QUOTA:
+		return ACCOUNT_OVER_QUOTA;
+	case ACTION_HOLD:
+		return ACCOUNT_HELD;
+	default:
+		return ACCOUNT_THROTTLED;
+	}
+}
+
+/* The account's own trouble: nothing is sent before until_ms, then one probe.
+ * The same trouble again waits longer. */
+static void pause_account(struct account *a, enum account_state state,
+	enum pause pause, const char *reason)
+{
+	const char *name = a->params.settings->name;
+	struct log_text name_text, text;
+	int64_t wait;
+
+	a->pause_step = pause == a->pause ? a->pause_step + 1 : 0;
+	a->pause = pause;
+	wait = gmail_pause_ms(pause, a->pause_step);
+	wait += wait / 8 * random_below(1000) / 1000;
+	a->until_ms = clock_boot_ms() + wait;
+	log_err("account-%s account=%s next=%llds reason=%s",
+		state_names[state], log_text(&name_text, name),
+		(long long)(wait / 1000), log_text(&text, reason));
+	set_state(a, state, reason);
+	account_disconnect(a, false);
+}
+
+void account_back_off(struct account *a, enum phase phase, const char *text,
+	const char *advice)
+{
+	const struct conf *conf = a->params.conf;
+	struct log_text name, reason, hint;
+	int64_t wait = schedule_backoff_ms(conf->backoff_first_ms,
+		conf->backoff_cap_ms, a->backoff_step++,
+		random_below(UINT32_MAX));
+
+	a->backoff_until_ms = clock_boot_ms() + wait;
+	snprintf(a->reason, sizeof(a->reason), "%s: %s. %s", phase_name(phase),
+		text, advice);
+	log_warn("connection-trouble account=%s host=%s phase=%s reason=%s "
+		 "advice=%s next=%lld.%llds",
+		log_text(&name, a->params.settings->name),
+		a->params.settings->host, phase_name(phase),
+		log_text(&reason, text), log_text(&hint, advice),
+		(long long)(wait / 1000), (long long)(wait % 1000 / 100));
+	note_ability(a);
+	a->params.callbacks.on_state(a->params.callbacks.arg, a);
+	arm_timer(a, a->backoff_until_ms);
+}
+
+static void forget_backoff(struct account *a)
+{
+	bool was = a->backoff_until_ms != 0;
+
+	a->backoff_step = 0;
+	a->backoff_until_ms = 0;
+	a->reconnects = 0;
+	if (!was)
+		return;
+	if (a->state == ACCOUNT_ACTIVE)
+		a->reason[0] = '\0';
+	note_ability(a);
+	a->params.callbacks.on_state(a->params.callbacks.arg, a);
+}
+
+/* Its own count says that the day's limit is reached. */
+static bool over_own_count(struct account *a)
+{
+	const struct conf_account *settings = a->params.settings;
+	unsigned messages = conf_daily_messages(settings);
+	unsigned recipients = conf_daily_recipients(settings);
+	char reason[ACCOUNT_REASON_MAX];
+	struct ledger_sum sum;
+	int64_t wait_s;
+
+	if (messages == 0 && recipients == 0)
+		return false;
+	wait_s =
+		ledger_wait_s(&a->ledger, clock_wall_s(), messages, recipients);
+	if (wait_s <= 0)
+		return false;
+	sum = ledger_total(&a->ledger, clock_wall_s());
+	snprintf(reason, sizeof(reason),
+		"%u messages to %u recipients were sent in the last 24 hours, "
+		"the limit is %u and %u: mail waits until the window has "
+		"moved on. Nothing is lost. Where the account may send more, "
+		"raise daily-messages and daily-recipients.",
+		sum.messages, sum.recipients, messages, recipients);
+	pause_account(a, ACCOUNT_OVER_QUOTA, PAUSE_QUOTA, reason);
+	a->until_ms = clock_boot_ms() + wait_s * 1000;
+	return true;
+}
+
+static void warn_of_quota(struct account *a)
+{
+	const struct conf_account *settings = a->params.settings;
+	struct ledger_sum sum = ledger_total(&a->ledger, clock_wall_s());
+	unsigned messages = conf_daily_messages(settings);
+	unsigned recipients = conf_daily_recipients(settings);
+	struct log_text name;
+	bool near;
+
+	near = (messages > 0 &&
+		       sum.messages * 100ULL >=
+			       messages * (uint64_t)QUOTA_WARN_PERCENT) ||
+	       (recipients > 0 &&
+		       sum.recipients * 100ULL >=
+			       recipients * (uint64_t)QUOTA_WARN_PERCENT);
+	if (near && !a->warned_quota)
+		log_warn("quota-near account=%s messages=%u of=%u "
+			 "recipients=%u of=%u",
+			log_text(&name, settings->name), sum.messages, messages,
+			sum.recipients, recipients);
+	a->warned_quota = near;
+}
+
+static bool delivering(const struct account *a)
+{
+	const struct connection *c;
+
+	TAILQ_FOREACH(c, &a->connections, link)
+	if (c->delivery != NULL)
+		return true;
+	return false;
+}
+
+bool account_may_send(struct account *a)
+{
+	int64_t now = clock_boot_ms(), at = 0;
+
+	if (a->draining || a->by_hand)
+		return false;
+	if (a->state != ACCOUNT_ACTIVE)
+		at = a->until_ms;
+	if (a->backoff_until_ms > at)
+		at = a->backoff_until_ms;
+	if (a->message_ms > 0 &&
+		a->message_ms + a->params.settings->message_gap_ms > at)
+		at = a->message_ms + a->params.settings->message_gap_ms;
+	if (at > now) {
+		arm_timer(a, at);
+		return false;
+	}
+	/* One probe at a time wakes it. */
+	if (a->state != ACCOUNT_ACTIVE)
+		return !delivering(a);
+	return !over_own_count(a);
+}
+
+void account_wake(struct account *a)
+{
+	if (a->params.callbacks.has_due(a->params.callbacks.arg, a) &&
+		account_may_send(a))
+		account_connect(a);
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	account_wake(arg);
+}
+
+void account_on_ready(struct account *a, uint64_t size)
+{
+	a->upstream_size = size;
+	if (size > 0)
+		a->params.callbacks.on_size(a->params.callbacks.arg, a, size);
+	if (a->state != ACCOUNT_ACTIVE && a->wake_on_login && !a->by_hand)
+		set_state(a, ACCOUNT_ACTIVE, "");
+}
+
+static unsigned delivered_count(const struct delivery *d)
+{
+	unsigned count = 0;
+	size_t i;
+
+	for (i = 0; i < d->rcpt_count; i++)
+		count += d->rcpts[i].outcome == OUTCOME_DELIVERED;
+	return count;
+}
+
+void account_on_result(struct account *a, const struct delivery *d)
+{
+	unsigned count = delivered_count(d);
+
+	if (count == 0)
+		return;
+	a->delivered++;
+	a->success_ms = clock_boot_ms();
+	a->suspect_count = 0;
+	ledger_add(&a->ledger, clock_wall_s(), count);
+	warn_of_quota(a);
+	account_state_save(a, false);
+	forget_backoff(a);
+	if (a->state != ACCOUNT_ACTIVE && !a->by_hand)
+		set_state(a, ACCOUNT_ACTIVE, "");
+}
+
+static void account_scope_trouble(
+	struct account *a, const struct upstream_trouble *trouble)
+{
+	char words[REPLY_TEXT_MAX + 32], reason[ACCOUNT_REASON_MAX];
+
+	if (trouble->reply.code != 0)
+		reply_print(&trouble->reply, words, sizeof(words));
+	else
+		snprintf(words, sizeof(words), "%s", trouble->text);
+	snprintf(reason, sizeof(reason), "%s %s said at %s: %.300s",
+		trouble->advice, a->params.settings->host,
+		phase_name(trouble->phase), words);
+	a->wake_on_login = trouble->phase <= PHASE_AUTH;
+	pause_account(a, state_for(trouble->action), trouble->pause, reason);
+}
+
+void account_on_trouble(
+	struct account *a, const struct upstream_trouble *trouble)
+{
+	if (trouble->scope == SCOPE_ACCOUNT) {
+		if (!a->by_hand)
+			account_scope_trouble(a, trouble);
+		return;
+	}
+	if ((trouble->was_idle || trouble->action == ACTION_RECONNECT) &&
+		++a->reconnects < RECONNECTS_MAX) {
+		account_look_soon(a);
+		return;
+	}
+	account_back_off(a, trouble->phase, trouble->text, trouble->advice);
+}
+
+bool account_had_success_since(const struct account *a, int64_t since_ms)
+{
+	return a->success_ms > since_ms;
+}
+
+void account_suspect(
+	struct account *a, uint64_t message_id, const struct reply *reply)
+{
+	char words[REPLY_TEXT_MAX + 32], reason[ACCOUNT_REASON_MAX];
+	size_t i;
+
+	for (i = 0; i < a->suspect_count; i++)
+		if (a->suspects[i] == message_id)
+			return;
+	if (a->suspect_count < SUSPECTS_MAX - 1) {
+		a->suspects[a->suspect_count++] = message_id;
+		return;
+	}
+	a->suspect_count = 0;
+	snprintf(reason, sizeof(reason),
+		"%d different messages in a row were refused: \"%.200s\". That "
+		"looks like trouble with the account rather than with the "
+		"mail, so nothing is given up. Look into the account in a "
+		"browser.",
+		SUSPECTS_MAX, reply_print(reply, words, sizeof(words)));
+	pause_account(a, ACCOUNT_THROTTLED, PAUSE_SUSPECT, reason);
+}
+
+void account_info(const struct account *a, struct account_info *out)
+{
+	const struct conf_account *settings = a->params.settings;
+	struct ledger ledger = a->ledger;
+	struct ledger_sum sum = ledger_total(&ledger, clock_wall_s());
+	int64_t at =
+		a->state != ACCOUNT_ACTIVE && !a->by_hand ? a->until_ms : 0;
+
+	if (a->backoff_until_ms > at)
+		at = a->backoff_until_ms;
+	*out = (struct account_info){
+		.name = settings->name,
+		.username = settings->username,
+		.host = settings->host,
+		.port = settings->port,
+		.state = a->state,
+		.paused_by_hand = a->by_hand,
+		.reason = a->reason,
+		.next_ms = at > 0 ? at - clock_boot_ms() : -1,
+		.backing_off = a->backoff_until_ms > 0,
+		.connections = a->connection_count,
+		.messages_day = sum.messages,
+		.recipients_day = sum.recipients,
+		.messages_limit = conf_daily_messages(settings),
+		.recipients_limit = conf_daily_recipients(settings),
+		.upstream_size = a->upstream_size,
+		.delivered = a->delivered,
+	};
+	if (out->next_ms < -1)
+		out->next_ms = 0;
+}
+
+void account_pause(struct account *a, const char *why)
+{
+	struct log_text name;
+
+	a->by_hand = true;
+	log_info("account-held account=%s reason=by-hand",
+		log_text(&name, a->params.settings->name));
+	set_state(a, ACCOUNT_HELD, why);
+	account_disconnect(a, false);
+}
+
+void account_resume(struct account *a)
+{
+	forget_backoff(a);
+	a->suspect_count = 0;
+	set_state(a, ACCOUNT_ACTIVE, "");
+	account_look_soon(a);
+}
+
+void account_flush(struct account *a)
+{
+	forget_backoff(a);
+	if (a->state == ACCOUNT_THROTTLED || a->state == ACCOUNT_OVER_QUOTA)
+		a->until_ms = clock_boot_ms();
+	account_look_soon(a);
+}
+
+void account_drain(struct account *a)
+{
+	a->draining = true;
+	account_disconnect(a, false);
+}
+
+bool account_idle(const struct account *a)
+{
+	return a->connection_count == 0;
+}
+
+struct account *account_new(
+	const struct account_params *params, struct err *err)
+{
+	struct account *a = calloc(1, sizeof(*a));
+
+	if (a == NULL) {
+		err_set(err, ERR_SYSTEM, "out of memory");
+		return NULL;
+	}
+	a->params = *params;
+	TAILQ_INIT(&a->connections);
+	a->timer = evtimer_new(params->base, on_look, a);
+	a->more = event_new(params->base, -1, 0, on_look, a);
+	a->tls = tls_client_new(params->settings->ca_file);
+	if (a->timer == NULL || a->more == NULL || a->tls == NULL) {
+		err_set(err, ERR_SYSTEM, "out of memory");
+		account_free(&a);
+		return NULL;
+	}
+	account_state_load(a);
+	note_ability(a);
+	return a;
+}
+
+void account_free(struct account **ap)
+{
+	struct account *a = *ap;
+
+	*ap = NULL;
+	if (a == NULL)
+		return;
+	a->draining = true;
+	account_disconnect(a, true);
+	if (a->save_due)
+		account_state_save(a, true);
+	if (a->timer != NULL)
+		event_free(a->timer);
+	if (a->more != NULL)
+		event_free(a->more);
+	if (a->save_timer != NULL)
+		event_free(a->save_timer);
+	tls_client_free(&a->tls);
+	free(a);
+}

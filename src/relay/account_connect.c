@@ -1,0 +1,246 @@
+/*
+ * account_connect.c - an account's names, addresses and connections.
+ *
+ * Every address is tried, each with its own timeout, the one that worked last
+ * first; only when all have failed is it connection trouble. The number of
+ * connections grows one at a time up to the configured one while mail is due.
+ */
+#include "config.h"
+
+#include "base/conf.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "relay/account_internal.h"
+#include "relay/tls.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A look-up's result is used for so long. */
+#define RESOLVED_KEEP_MS (5 * 60 * 1000)
+
+static void on_ready(void *arg, struct upstream *u, uint64_t size)
+{
+	struct connection *c = arg;
+	struct account *a = c->account;
+
+	(void)u;
+	c->ready = true;
+	a->address_next = c->address;
+	account_on_ready(a, size);
+}
+
+static struct delivery *on_next(void *arg, struct upstream *u)
+{
+	struct connection *c = arg;
+	struct account *a = c->account;
+
+	(void)u;
+	if (!account_may_send(a))
+		return NULL;
+	c->delivery = a->params.callbacks.next(a->params.callbacks.arg, a);
+	if (c->delivery != NULL) {
+		a->message_ms = clock_boot_ms();
+		/* More may be due than this connection can take. */
+		account_look_soon(a);
+	}
+	return c->delivery;
+}
+
+static void on_finished(void *arg, struct upstream *u, struct delivery *d)
+{
+	struct connection *c = arg;
+	struct account *a = c->account;
+
+	(void)u;
+	c->delivery = NULL;
+	account_on_result(a, d);
+	a->params.callbacks.on_finished(a->params.callbacks.arg, a, d);
+}
+
+static void connection_free(struct connection *c)
+{
+	struct account *a = c->account;
+
+	TAILQ_REMOVE(&a->connections, c, link);
+	a->connection_count--;
+	free(c);
+	if (a->connection_count == 0) {
+		tls_client_release(a->tls);
+		malloc_trim(0);
+	}
+}
+
+static void open_connection(struct account *a);
+
+/* Another address is left that this round of connecting has not tried. */
+static bool try_next_address(struct account *a, size_t failed)
+{
+	if (a->resolved_ms == 0 || a->tried + 1 >= a->resolved.count)
+		return false;
+	a->tried++;
+	a->address_next = (failed + 1) % a->resolved.count;
+	open_connection(a);
+	return true;
+}
+
+static void on_closed(
+	void *arg, struct upstream *u, const struct upstream_trouble *trouble)
+{
+	struct connection *c = arg;
+	struct account *a = c->account;
+	size_t address = c->address;
+	bool was_ready = c->ready;
+
+	(void)u;
+	connection_free(c);
+	if (trouble == NULL) {
+		account_look_soon(a);
+		return;
+	}
+	if (trouble->phase == PHASE_CONNECT && !was_ready && !a->draining) {
+		log_debug("connect-failed account=%s reason=\"%s\"",
+			a->params.settings->name, trouble->text);
+		if (try_next_address(a, address))
+			return;
+		a->resolved_ms = 0;
+	}
+	a->tried = 0;
+	account_on_trouble(a, trouble);
+}
+
+static void on_step(void *arg, enum phase phase, const char *text)
+{
+	const struct connection *c = arg;
+	struct log_text said;
+
+	log_debug("upstream account=%s phase=%s text=%s",
+		c->account->params.settings->name, phase_name(phase),
+		log_text(&said, text));
+}
+
+static void open_connection(struct account *a)
+{
+	struct upstream_callbacks callbacks = {
+		.on_ready = on_ready,
+		.next = on_next,
+		.on_finished = on_finished,
+		.on_closed = on_closed,
+		.on_step = on_step,
+	};
+	struct upstream_params params = {
+		.account = a->params.settings,
+		.credential = a->params.credential,
+		.tls = a->tls,
+		.ehlo_name = a->params.conf->hostname,
+	};
+	struct connection *c = xcalloc(1, sizeof(*c));
+	struct err err;
+
+	c->account = a;
+	c->address = a->address_next % a->resolved.count;
+	callbacks.arg = c;
+	params.address = a->resolved.addresses[c->address].sa;
+	params.address_len = a->resolved.addresses[c->address].len;
+	if (params.ehlo_name[0] == '\0')
+		params.ehlo_name = a->resolved.own_name;
+	TAILQ_INSERT_TAIL(&a->connections, c, link);
+	a->connection_count++;
+	c->upstream = upstream_open(a->params.base, &params, &callbacks, &err);
+	if (c->upstream != NULL)
+		return;
+	connection_free(c);
+	account_back_off(a, PHASE_CONNECT, err.text,
+		"Look at the machine: it lacks descriptors or memory, or the "
+		"ca-file cannot be read.");
+}
+
+static void on_resolved(
+	void *arg, const struct resolved *result, const struct err *err)
+{
+	struct account *a = arg;
+
+	a->resolving = NULL;
+	if (result == NULL || result->count == 0) {
+		account_back_off(a, PHASE_CONNECT,
+			err != NULL ? err->text : "the name has no address",
+			"Check the network and the name servers of this "
+			"machine (/etc/resolv.conf).");
+		return;
+	}
+	a->resolved = *result;
+	a->resolved_ms = clock_boot_ms();
+	if (a->address_next >= a->resolved.count)
+		a->address_next = 0;
+	a->tried = 0;
+	account_look_soon(a);
+}
+
+static void start_resolving(struct account *a)
+{
+	const struct conf_account *settings = a->params.settings;
+	struct err err;
+
+	if (a->resolving != NULL)
+		return;
+	a->resolving = resolve_start(a->params.base, settings->host,
+		settings->port, on_resolved, a, &err);
+	if (a->resolving == NULL)
+		account_back_off(a, PHASE_CONNECT, err.text,
+			"Name look-ups hang: check the name servers of this "
+			"machine (/etc/resolv.conf).");
+}
+
+static bool has_unready(const struct account *a)
+{
+	const struct connection *c;
+
+	TAILQ_FOREACH(c, &a->connections, link)
+	if (!c->ready)
+		return true;
+	return false;
+}
+
+static void wake_idle(struct account *a)
+{
+	struct connection *c, *next;
+
+	for (c = TAILQ_FIRST(&a->connections); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (upstream_is_ready(c->upstream))
+			upstream_wake(c->upstream);
+	}
+}
+
+void account_connect(struct account *a)
+{
+	unsigned max = a->params.settings->connections;
+
+	wake_idle(a);
+	if (a->state != ACCOUNT_ACTIVE)
+		max = 1;
+	if (a->connection_count >= max || has_unready(a) ||
+		!a->params.callbacks.has_due(a->params.callbacks.arg, a) ||
+		!account_may_send(a))
+		return;
+	if (a->resolved_ms == 0 ||
+		clock_boot_ms() - a->resolved_ms > RESOLVED_KEEP_MS)
+		start_resolving(a);
+	else
+		open_connection(a);
+}
+
+void account_disconnect(struct account *a, bool at_once)
+{
+	struct connection *c, *next;
+
+	resolve_cancel(&a->resolving);
+	for (c = TAILQ_FIRST(&a->connections); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (at_once)
+			upstream_abort(c->upstream);
+		else
+			upstream_quit(c->upstream);
+	}
+}

@@ -1,0 +1,287 @@
+/*
+ * account_state.c - what of an account outlives a restart: state, pause and
+ *                   ledger, in spool/state/NAME. Format: gmrelayd-spool(5).
+ */
+#include "config.h"
+
+#include "base/conf.h"
+#include "base/credential.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "base/worker.h"
+#include "relay/account_internal.h"
+#include "spool/queue.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The ledger is saved this long after the first change. */
+#define STATE_SAVE_MS (60 * 1000)
+#define STATE_MAX     (64 * 1024)
+
+static const char first_line[] = "gmrelay-account 1";
+
+struct save_job {
+	struct worker_job job;
+	struct account *account;
+	int dir_fd;
+	char name[3 * CONF_NAME_MAX + 1];
+	struct buf bytes;
+	int failed;
+	struct err err;
+};
+
+/* A file name for any account name: what could mean something to a file system
+ * stands as %XX. */
+static void file_name(const char *account, char *out, size_t size)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	size_t at = 0;
+
+	for (; *account != '\0' && at + 4 < size; account++) {
+		if (strchr(plain, *account) != NULL)
+			out[at++] = *account;
+		else
+			at += (size_t)snprintf(out + at, size - at, "%%%02x",
+				(unsigned char)*account);
+	}
+	out[at] = '\0';
+}
+
+/* Tells whether the credential has changed since a hold, and nothing more: 32
+ * bits, salted with the user's name. */
+static uint32_t fingerprint(const struct account *a)
+{
+	const char *user = a->params.settings->username;
+	const struct credential *c = a->params.credential;
+
+	return (uint32_t)hash_of(
+		hash_of(0, 0, user, strlen(user)), 1, c->secret, c->len);
+}
+
+static int print_state(struct account *a, struct buf *out)
+{
+	int64_t left = a->until_ms - clock_boot_ms();
+	int rc;
+
+	rc = buf_addf(out, "%s\nstate %s\n", first_line,
+		account_state_name(a->state));
+	if (a->state != ACCOUNT_ACTIVE) {
+		rc |= buf_addf(
+			out, "pause %d %u\n", (int)a->pause, a->pause_step);
+		rc |= buf_addf(out, "until %lld\n",
+			(long long)(clock_wall_s() + left / 1000));
+		rc |= buf_addf(out, "credential %08x\n", fingerprint(a));
+		rc |= buf_addf(out, "flags%s%s\n", a->by_hand ? " hand" : "",
+			a->wake_on_login ? " login" : "");
+		rc |= buf_addf(out, "reason %s\n", a->reason);
+	}
+	return rc | ledger_print(&a->ledger, out);
+}
+
+static void run_save(struct worker_job *job)
+{
+	struct save_job *save = (struct save_job *)job;
+
+	save->failed = queue_write(
+		save->dir_fd, save->name, &save->bytes, true, &save->err);
+}
+
+static void on_saved(struct worker_job *job)
+{
+	struct save_job *save = (struct save_job *)job;
+	struct log_text name, text;
+
+	if (save->failed != 0)
+		log_err("state-not-saved file=state/%s reason=%s "
+			"advice=\"make room in the spool: after a restart "
+			"pauses and daily counts begin anew\"",
+			log_text(&name, save->name),
+			log_text(&text, save->err.text));
+	buf_free(&save->bytes);
+	free(save);
+}
+
+static void submit(struct account *a)
+{
+	struct save_job *save = xcalloc(1, sizeof(*save));
+
+	a->save_due = false;
+	save->dir_fd = a->params.state_fd;
+	file_name(a->params.settings->name, save->name, sizeof(save->name));
+	buf_init(&save->bytes, STATE_MAX);
+	if (print_state(a, &save->bytes) != 0)
+		abort();
+	save->job.run = run_save;
+	save->job.done = on_saved;
+	worker_submit(a->params.worker, &save->job);
+}
+
+static void on_save_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	submit(arg);
+}
+
+void account_state_save(struct account *a, bool at_once)
+{
+	const struct timeval delay = {STATE_SAVE_MS / 1000, 0};
+
+	if (at_once) {
+		if (a->save_timer != NULL)
+			evtimer_del(a->save_timer);
+		submit(a);
+		return;
+	}
+	if (a->save_due)
+		return;
+	a->save_due = true;
+	if (a->save_timer == NULL)
+		a->save_timer = evtimer_new(a->params.base, on_save_timer, a);
+	if (a->save_timer != NULL)
+		evtimer_add(a->save_timer, &delay);
+}
+
+struct loaded {
+	bool hand;
+	bool login;
+	int pause;
+	unsigned step;
+	long long until_s;
+	unsigned credential;
+};
+
+static int parse_state(struct account *a, const char *word)
+{
+	enum account_state state;
+
+	for (state = ACCOUNT_ACTIVE; state <= ACCOUNT_HELD; state++)
+		if (strcmp(word, account_state_name(state)) == 0) {
+			a->state = state;
+			return 0;
+		}
+	return -1;
+}
+
+static int parse_line(struct account *a, struct loaded *in, char *line)
+{
+	char *value = strchr(line, ' ');
+	unsigned messages, recipients;
+	long long bucket;
+
+	if (strncmp(line, "flags", 5) == 0) {
+		in->hand = strstr(line, " hand") != NULL;
+		in->login = strstr(line, " login") != NULL;
+		return 0;
+	}
+	if (value == NULL)
+		return -1;
+	*value++ = '\0';
+	if (strcmp(line, "state") == 0)
+		return parse_state(a, value);
+	if (strcmp(line, "pause") == 0)
+		return sscanf(value, "%d %u", &in->pause, &in->step) == 2 ? 0
+									  : -1;
+	if (strcmp(line, "until") == 0)
+		return sscanf(value, "%lld", &in->until_s) == 1 ? 0 : -1;
+	if (strcmp(line, "credential") == 0)
+		return sscanf(value, "%8x", &in->credential) == 1 ? 0 : -1;
+	if (strcmp(line, "reason") == 0) {
+		snprintf(a->reason, sizeof(a->reason), "%s", value);
+		return 0;
+	}
+	if (strcmp(line, "sent") != 0 || sscanf(value, "%lld %u %u", &bucket,
+						 &messages, &recipients) != 3)
+		return -1;
+	ledger_restore(
+		&a->ledger, clock_wall_s(), bucket, messages, recipients);
+	return 0;
+}
+
+static int parse_lines(struct account *a, struct loaded *in, char *text)
+{
+	char *rest = NULL, *line = strtok_r(text, "\n", &rest);
+
+	if (line == NULL || strcmp(line, first_line) != 0)
+		return -1;
+	while ((line = strtok_r(NULL, "\n", &rest)) != NULL)
+		if (parse_line(a, in, line) != 0)
+			return -1;
+	return in->pause >= PAUSE_NONE && in->pause < PAUSE_COUNT ? 0 : -1;
+}
+
+/* Takes up a pause that was saved. */
+static void restore(struct account *a, const struct loaded *in)
+{
+	int64_t left_ms = (in->until_s - clock_wall_s()) * 1000, longest;
+
+	if (a->state == ACCOUNT_ACTIVE)
+		return;
+	if (a->state == ACCOUNT_HELD && !in->hand &&
+		in->credential != fingerprint(a)) {
+		log_info("account-active account=%s was=held "
+			 "reason=new-credential",
+			a->params.settings->name);
+		a->state = ACCOUNT_ACTIVE;
+		a->reason[0] = '\0';
+		return;
+	}
+	a->by_hand = in->hand;
+	a->wake_on_login = in->login;
+	a->pause = (enum pause)in->pause;
+	a->pause_step = in->step;
+	/* A clock that jumped must not make it longer than it could be. */
+	longest = gmail_pause_ms(a->pause, a->pause_step);
+	if (a->state == ACCOUNT_OVER_QUOTA)
+		longest = LEDGER_BUCKETS * LEDGER_BUCKET_S * 1000LL;
+	if (left_ms > longest + longest / 8)
+		left_ms = longest;
+	a->until_ms = clock_boot_ms() + (left_ms > 0 ? left_ms : 0);
+}
+
+static void set_aside(struct account *a, const char *name)
+{
+	char bad[3 * CONF_NAME_MAX + sizeof(".bad")];
+
+	snprintf(bad, sizeof(bad), "%s.bad", name);
+	log_err("state-damaged file=state/%s advice=\"set aside as %s: pauses "
+		"and daily counts begin anew\"",
+		name, bad);
+	(void)renameat(a->params.state_fd, name, a->params.state_fd, bad);
+}
+
+void account_state_load(struct account *a)
+{
+	char name[3 * CONF_NAME_MAX + 1], text[STATE_MAX];
+	struct loaded in = {.pause = PAUSE_NONE};
+	struct stat st;
+	ssize_t n = -1;
+	int fd;
+
+	file_name(a->params.settings->name, name, sizeof(name));
+	fd = openat(a->params.state_fd, name,
+		O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 && errno == ENOENT)
+		return;
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		n = pread_full(fd, text, sizeof(text) - 1, 0);
+	if (fd >= 0)
+		close(fd);
+	if (n >= 0)
+		text[n] = '\0';
+	if (n < 0 || parse_lines(a, &in, text) != 0) {
+		set_aside(a, name);
+		a->state = ACCOUNT_ACTIVE;
+		a->reason[0] = '\0';
+		return;
+	}
+	restore(a, &in);
+}

@@ -1,0 +1,289 @@
+/*
+ * dispatch_disk.c - what is written about a message: jobs for the mover.
+ *
+ * The order is the promise: a report is durable before the message is in
+ * failed/, the message's new file before the mark on its record or the removal
+ * of its old file, the mark before the new file is used. Every step may be
+ * repeated, so a job that fails is simply tried again as a whole.
+ */
+#include "config.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "relay/dispatch_internal.h"
+#include "spool/queue.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LATE_RETRY_S   5
+#define REPORT_BUF_MAX QUEUE_FILE_MAX
+
+struct disk_job *disk_job_new(struct dispatch *d, uint64_t id)
+{
+	struct disk_job *job = xcalloc(1, sizeof(*job));
+
+	job->dispatch = d;
+	job->id = id;
+	buf_init(&job->report, REPORT_BUF_MAX);
+	buf_init(&job->file, QUEUE_FILE_MAX);
+	return job;
+}
+
+static void disk_job_free(struct disk_job *job)
+{
+	buf_free(&job->report);
+	buf_free(&job->file);
+	free(job);
+}
+
+static int dir_of(const struct dispatch *d, enum disk_dir dir)
+{
+	return dir == DISK_QUEUE ? d->queue_fd : d->failed_fd;
+}
+
+static int run_steps(struct disk_job *job)
+{
+	const struct dispatch *d = job->dispatch;
+	char name[HEX64_SIZE];
+
+	if (job->report.len > 0 &&
+		queue_write(d->queue_fd, hex64(name, job->report_id),
+			&job->report, false, &job->err) != 0)
+		return -1;
+	if (job->write_to != DISK_NONE &&
+		queue_write(dir_of(d, job->write_to), hex64(name, job->id),
+			&job->file, job->replace, &job->err) != 0)
+		return -1;
+	if (job->remove_from != DISK_NONE &&
+		queue_remove(dir_of(d, job->remove_from), hex64(name, job->id),
+			&job->err) != 0)
+		return -1;
+	if (job->remove_body != 0)
+		(void)unlinkat(d->large_fd, hex64(name, job->remove_body), 0);
+	return 0;
+}
+
+static void run_job(struct worker_job *job)
+{
+	struct disk_job *disk = (struct disk_job *)job;
+
+	disk->failed = run_steps(disk);
+}
+
+static void job_is_late(struct disk_job *job)
+{
+	const struct timeval delay = {LATE_RETRY_S, 0};
+	struct dispatch *d = job->dispatch;
+	struct log_text text;
+	char id[HEX64_SIZE];
+
+	if (!d->disk_trouble)
+		log_err("spool-write-failed id=%s reason=%s advice=\"make room "
+			"in the spool, check the disk: tried again every "
+			"%d seconds\"",
+			hex64(id, job->id), log_text(&text, job->err.text),
+			LATE_RETRY_S);
+	d->disk_trouble = true;
+	STAILQ_INSERT_TAIL(&d->late_jobs, job, link);
+	evtimer_add(d->late_timer, &delay);
+}
+
+static void take_up_report(struct disk_job *job)
+{
+	struct dispatch *d = job->dispatch;
+	char id[HEX64_SIZE], about[HEX64_SIZE];
+
+	if (job->report.len == 0)
+		return;
+	d->counters->relay->reports++;
+	log_info("report id=%s about=%s", hex64(id, job->report_id),
+		hex64(about, job->id));
+	if (dispatch_find(d, job->report_id) == NULL)
+		dispatch_add(d, job->report_id, NULL, clock_boot_ms());
+	buf_free(&job->report);
+}
+
+static void after_mark(void *arg)
+{
+	struct disk_job *job = arg;
+
+	if (job->after != NULL)
+		job->after(job);
+	disk_job_free(job);
+}
+
+static void on_job(struct worker_job *worker_job)
+{
+	struct disk_job *job = (struct disk_job *)worker_job;
+	struct dispatch *d = job->dispatch;
+
+	if (job->failed != 0) {
+		job_is_late(job);
+		return;
+	}
+	d->disk_trouble = false;
+	take_up_report(job);
+	/* The file is there: the record is done with. */
+	if (job->message != NULL && job->message->place.segment != NULL)
+		journal_reader_mark(
+			d->journal, &job->message->place, after_mark, job);
+	else
+		after_mark(job);
+}
+
+void disk_job_submit(struct disk_job *job)
+{
+	job->job.run = run_job;
+	job->job.done = on_job;
+	worker_submit(job->dispatch->mover, &job->job);
+}
+
+void dispatch_retry_jobs(struct dispatch *d)
+{
+	struct disk_job *job;
+
+	while ((job = STAILQ_FIRST(&d->late_jobs)) != NULL) {
+		STAILQ_REMOVE_HEAD(&d->late_jobs, link);
+		disk_job_submit(job);
+	}
+}
+
+static void remove_body_now(void *arg)
+{
+	struct disk_job *job = arg;
+
+	disk_job_submit(job);
+}
+
+void dispatch_done(struct dispatch *d, struct message *m, uint64_t body)
+{
+	struct disk_job *job;
+
+	if (m->place.segment != NULL && body == 0) {
+		journal_reader_mark(d->journal, &m->place, NULL, NULL);
+		dispatch_drop(d, m);
+		return;
+	}
+	job = disk_job_new(d, m->id);
+	job->remove_body = body;
+	if (m->place.segment != NULL) {
+		/* The body goes after the mark is synced. */
+		journal_reader_mark(
+			d->journal, &m->place, remove_body_now, job);
+	} else {
+		job->remove_from = DISK_QUEUE;
+		disk_job_submit(job);
+	}
+	dispatch_drop(d, m);
+}
+
+/* Puts the message's file together: envelope, then what is not in a body. */
+static int print_file(const struct envelope *env, struct content *content,
+	struct buf *out, struct err *err)
+{
+	char *to;
+	ssize_t n;
+
+	if (envelope_print(env, out) != 0)
+		return err_set(err, ERR_LIMIT, "the envelope is too long");
+	if (env->body_name != 0 || content == NULL)
+		return 0;
+	if (content_rewind(content, err) != 0)
+		return -1;
+	while (!content_at_end(content)) {
+		to = buf_reserve(out, CONTENT_CHUNK);
+		if (to == NULL)
+			return err_set(err, ERR_LIMIT,
+				"the message is too "
+				"long");
+		n = content_read(content, to, CONTENT_CHUNK, err);
+		if (n <= 0)
+			return -1;
+		out->len += (size_t)n;
+	}
+	return 0;
+}
+
+static void after_save(struct disk_job *job)
+{
+	struct dispatch *d = job->dispatch;
+	struct message *m = job->message;
+
+	m->place.segment = NULL;
+	if (job->hold)
+		dispatch_set_stage(d, m, STAGE_HOLD);
+	else
+		dispatch_wait_until(d, m, job->due_ms);
+	d->on_change(d->change_arg);
+}
+
+static struct disk_job *begin_job(struct dispatch *d, struct message *m,
+	struct buf *report, uint64_t report_key)
+{
+	struct disk_job *job = disk_job_new(d, m->id);
+
+	job->message = m;
+	if (report != NULL && report->len > 0) {
+		job->report = *report;
+		job->report_id = report_key;
+		buf_init(report, report->max);
+	}
+	dispatch_set_stage(d, m, STAGE_DISK);
+	return job;
+}
+
+void dispatch_save(struct dispatch *d, struct message *m, struct envelope *env,
+	struct content *content, int64_t due_ms, struct buf *report,
+	uint64_t report_key)
+{
+	struct disk_job *job = begin_job(d, m, report, report_key);
+	int64_t left_s = (due_ms - clock_boot_ms()) / 1000;
+
+	env->next_s = clock_wall_s() + (left_s > 0 ? left_s : 0);
+	job->write_to = DISK_QUEUE;
+	job->replace = m->place.segment == NULL;
+	job->due_ms = due_ms;
+	job->hold = env->hold;
+	job->after = after_save;
+	if (print_file(env, content, &job->file, &job->err) != 0) {
+		/* Nothing was changed: what we know is lost with it, but not
+		 * the message. */
+		struct log_text text;
+
+		log_err("spool-write-failed reason=%s",
+			log_text(&text, job->err.text));
+		disk_job_free(job);
+		dispatch_wait_until(d, m, due_ms);
+		return;
+	}
+	disk_job_submit(job);
+}
+
+static void after_fail(struct disk_job *job)
+{
+	dispatch_remember_failed(job->dispatch, &job->gave_up);
+	dispatch_drop(job->dispatch, job->message);
+}
+
+void dispatch_fail(struct dispatch *d, struct message *m, struct envelope *env,
+	struct content *content, struct buf *report, uint64_t report_key)
+{
+	struct disk_job *job = begin_job(d, m, report, report_key);
+
+	job->write_to = DISK_FAILED;
+	job->replace = true;
+	job->remove_from = m->place.segment == NULL ? DISK_QUEUE : DISK_NONE;
+	job->gave_up.id = m->id;
+	job->gave_up.failed_s = clock_wall_s();
+	job->after = after_fail;
+	if (print_file(env, content, &job->file, &job->err) != 0) {
+		struct log_text text;
+
+		log_err("spool-write-failed reason=%s",
+			log_text(&text, job->err.text));
+	}
+	disk_job_submit(job);
+}

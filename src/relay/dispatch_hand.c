@@ -1,0 +1,464 @@
+/*
+ * dispatch_hand.c - what people ask for: lists, hold, retry, delete, follow.
+ */
+#include "config.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "relay/dispatch_internal.h"
+#include "spool/queue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void dispatch_counts(const struct dispatch *d, struct dispatch_counts *out)
+{
+	int64_t now = clock_boot_ms(), since = now;
+	const struct message *m;
+	size_t s, i;
+
+	memset(out, 0, sizeof(*out));
+	for (s = 0; s < d->slot_count; s++) {
+		out->queued += schedule_count(d->slots[s].schedule);
+		for (i = 0; i < schedule_count(d->slots[s].schedule); i++) {
+			m = (const struct message *)schedule_at(
+				d->slots[s].schedule, i);
+			if (m->since_ms < since)
+				since = m->since_ms;
+		}
+	}
+	out->sending = d->sending;
+	out->held = d->held;
+	out->failed = d->failed_count;
+	for (i = 0; i < d->failed_count; i++)
+		out->failed_unseen += !d->failed[i].seen;
+	out->starting = !d->taken_up;
+	out->oldest_ms = now - since;
+}
+
+static void fill_info(
+	struct dispatch *d, const struct message *m, struct message_info *out)
+{
+	int64_t left = m->scheduled.due_ms - clock_boot_ms();
+
+	memset(out, 0, sizeof(*out));
+	out->id = m->id;
+	out->state = m->stage == STAGE_SEND   ? MESSAGE_SENDING
+		     : m->stage == STAGE_HOLD ? MESSAGE_HELD
+					      : MESSAGE_WAITING;
+	out->in_journal = m->place.segment != NULL;
+	out->next_ms = m->stage == STAGE_WAIT && left > 0 ? left : 0;
+	(void)d;
+}
+
+/* The message with the lowest id above after_id. */
+static const struct message *next_message(
+	const struct dispatch *d, uint64_t after_id)
+{
+	const struct message *m, *best = NULL;
+	size_t s, i;
+
+	for (s = 0; s < d->slot_count; s++)
+		for (i = 0; i < schedule_count(d->slots[s].schedule); i++) {
+			m = (const struct message *)schedule_at(
+				d->slots[s].schedule, i);
+			if (m->id > after_id &&
+				(best == NULL || m->id < best->id))
+				best = m;
+		}
+	return best;
+}
+
+static size_t list_failed(struct dispatch *d, uint64_t after_id,
+	struct message_info *out, size_t max)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < d->failed_count && count < max; i++) {
+		if (d->failed[i].id <= after_id)
+			continue;
+		memset(&out[count], 0, sizeof(out[count]));
+		out[count].id = d->failed[i].id;
+		out[count].state = MESSAGE_FAILED;
+		(void)queue_read(d->failed_fd, d->large_fd, d->failed[i].id,
+			&out[count].envelope, NULL, NULL);
+		count++;
+	}
+	return count;
+}
+
+size_t dispatch_list(struct dispatch *d, bool failed, uint64_t after_id,
+	struct message_info *out, size_t max)
+{
+	const struct message *m;
+	size_t count = 0;
+
+	if (failed)
+		return list_failed(d, after_id, out, max);
+	while (count < max && (m = next_message(d, after_id)) != NULL) {
+		fill_info(d, m, &out[count]);
+		(void)dispatch_load(d, m, &out[count].envelope, NULL, NULL);
+		after_id = m->id;
+		count++;
+	}
+	return count;
+}
+
+static int no_such(uint64_t id, struct err *err)
+{
+	return err_set(err, ERR_SYNTAX, "there is no message %016llx",
+		(unsigned long long)id);
+}
+
+int dispatch_read(struct dispatch *d, uint64_t id, struct message_info *out,
+	struct content **content_out, struct err *err)
+{
+	const struct message *m = dispatch_find(d, id);
+
+	if (m != NULL) {
+		fill_info(d, m, out);
+		return dispatch_load(d, m, &out->envelope, content_out, err);
+	}
+	if (dispatch_find_failed(d, id) == NULL)
+		return no_such(id, err);
+	memset(out, 0, sizeof(*out));
+	out->id = id;
+	out->state = MESSAGE_FAILED;
+	return queue_read(d->failed_fd, d->large_fd, id, &out->envelope,
+		content_out, err);
+}
+
+/* The message, unless a connection or a job has it just now. */
+static struct message *find_at_rest(
+	struct dispatch *d, uint64_t id, struct err *err)
+{
+	struct message *m = dispatch_find(d, id);
+
+	if (m == NULL) {
+		no_such(id, err);
+		return NULL;
+	}
+	if (m->stage == STAGE_WAIT || m->stage == STAGE_HOLD)
+		return m;
+	err_set(err, ERR_LIMIT,
+		"message %016llx is being %s just now: try again in a moment",
+		(unsigned long long)id,
+		m->stage == STAGE_SEND ? "sent" : "written");
+	return NULL;
+}
+
+static int set_hold(struct dispatch *d, uint64_t id, bool hold, struct err *err)
+{
+	struct message *m = find_at_rest(d, id, err);
+	struct content *content = NULL;
+	struct envelope *env = NULL;
+
+	if (m == NULL || dispatch_load(d, m, &env, &content, err) != 0)
+		return -1;
+	dispatch_count_time(d, m, env);
+	env->hold = hold;
+	dispatch_save(d, m, env, content, clock_boot_ms(), NULL, 0);
+	envelope_free(&env);
+	content_free(&content);
+	return 0;
+}
+
+int dispatch_hold(struct dispatch *d, uint64_t id, struct err *err)
+{
+	return set_hold(d, id, true, err);
+}
+
+int dispatch_release(struct dispatch *d, uint64_t id, struct err *err)
+{
+	const struct message *m = dispatch_find(d, id);
+
+	if (m != NULL && m->stage == STAGE_WAIT)
+		return 0;
+	return set_hold(d, id, false, err);
+}
+
+static void after_requeue(struct disk_job *job)
+{
+	struct dispatch *d = job->dispatch;
+
+	dispatch_forget_failed(d, job->id);
+	if (dispatch_find(d, job->id) == NULL)
+		dispatch_add(d, job->id, NULL, clock_boot_ms());
+}
+
+/* The whole story begins again, for those who did not get it. */
+static void reset_history(struct envelope *env)
+{
+	size_t i;
+
+	for (i = 0; i < env->rcpt_count; i++) {
+		if (env->rcpts[i].state == RCPT_DELIVERED)
+			continue;
+		env->rcpts[i].state = RCPT_PENDING;
+		free(env->rcpts[i].reply);
+		env->rcpts[i].reply = NULL;
+	}
+	free(env->reason);
+	env->reason = NULL;
+	env->attempts = 0;
+	env->waited_ms = env->refused_ms = 0;
+	env->refused = env->notified = env->seen = env->hold = false;
+	env->next_s = clock_wall_s();
+}
+
+static int read_failed(struct dispatch *d, uint64_t id, struct envelope **env,
+	struct content **content, struct err *err)
+{
+	if (dispatch_find_failed(d, id) == NULL)
+		return no_such(id, err);
+	return queue_read(d->failed_fd, d->large_fd, id, env, content, err);
+}
+
+static int print_content(
+	struct content *content, struct buf *out, struct err *err)
+{
+	char *to;
+	ssize_t n;
+
+	while (!content_at_end(content)) {
+		to = buf_reserve(out, CONTENT_CHUNK);
+		if (to == NULL)
+			return err_set(err, ERR_LIMIT,
+				"the message is too "
+				"long");
+		n = content_read(content, to, CONTENT_CHUNK, err);
+		if (n <= 0)
+			return -1;
+		out->len += (size_t)n;
+	}
+	return 0;
+}
+
+/* Prints *env, with the message behind it where it has no body file. */
+static struct disk_job *file_job(struct dispatch *d, struct envelope *env,
+	struct content *content, struct err *err)
+{
+	struct disk_job *job = disk_job_new(d, env->id);
+
+	if (envelope_print(env, &job->file) == 0 &&
+		(env->body_name != 0 ||
+			print_content(content, &job->file, err) == 0))
+		return job;
+	buf_free(&job->file);
+	free(job);
+	return NULL;
+}
+
+static int requeue_failed(struct dispatch *d, uint64_t id, struct err *err)
+{
+	struct content *content = NULL;
+	struct envelope *env = NULL;
+	struct disk_job *job = NULL;
+
+	if (read_failed(d, id, &env, &content, err) != 0)
+		return -1;
+	reset_history(env);
+	job = file_job(d, env, content, err);
+	if (job != NULL) {
+		job->write_to = DISK_QUEUE;
+		job->replace = true;
+		job->remove_from = DISK_FAILED;
+		job->after = after_requeue;
+		disk_job_submit(job);
+	}
+	envelope_free(&env);
+	content_free(&content);
+	return job != NULL ? 0 : -1;
+}
+
+int dispatch_retry(struct dispatch *d, uint64_t id, struct err *err)
+{
+	struct message *m;
+
+	if (dispatch_find_failed(d, id) != NULL)
+		return requeue_failed(d, id, err);
+	m = find_at_rest(d, id, err);
+	if (m == NULL)
+		return -1;
+	if (m->stage == STAGE_HOLD)
+		return set_hold(d, id, false, err);
+	dispatch_wait_until(d, m, clock_boot_ms());
+	return 0;
+}
+
+static void after_delete_failed(struct disk_job *job)
+{
+	dispatch_forget_failed(job->dispatch, job->id);
+}
+
+static int delete_failed(struct dispatch *d, uint64_t id, struct err *err)
+{
+	struct envelope *env = NULL;
+	struct disk_job *job;
+
+	if (read_failed(d, id, &env, NULL, err) != 0)
+		return -1;
+	job = disk_job_new(d, id);
+	job->remove_from = DISK_FAILED;
+	job->remove_body = env->body_name;
+	job->after = after_delete_failed;
+	envelope_free(&env);
+	disk_job_submit(job);
+	return 0;
+}
+
+int dispatch_delete(struct dispatch *d, uint64_t id, struct err *err)
+{
+	struct envelope *env = NULL;
+	struct message *m;
+	uint64_t body = 0;
+
+	if (dispatch_find_failed(d, id) != NULL)
+		return delete_failed(d, id, err);
+	m = find_at_rest(d, id, err);
+	if (m == NULL)
+		return -1;
+	/* A damaged one can be deleted too; its body is found at a start. */
+	if (dispatch_load(d, m, &env, NULL, NULL) == 0)
+		body = env->body_name;
+	envelope_free(&env);
+	dispatch_tell(d, id, "deleted", "by hand", true);
+	dispatch_done(d, m, body);
+	d->on_change(d->change_arg);
+	return 0;
+}
+
+void dispatch_seen(struct dispatch *d, uint64_t id)
+{
+	struct failed_message *f = dispatch_find_failed(d, id);
+	struct content *content = NULL;
+	struct envelope *env = NULL;
+	struct disk_job *job;
+
+	if (f == NULL || f->seen ||
+		queue_read(d->failed_fd, d->large_fd, id, &env, &content,
+			NULL) != 0)
+		return;
+	f->seen = true;
+	env->seen = true;
+	job = file_job(d, env, content, NULL);
+	if (job != NULL) {
+		job->write_to = DISK_FAILED;
+		job->replace = true;
+		disk_job_submit(job);
+	}
+	envelope_free(&env);
+	content_free(&content);
+	d->on_change(d->change_arg);
+}
+
+void dispatch_flush(struct dispatch *d)
+{
+	int64_t now = clock_boot_ms();
+	struct message *m;
+	size_t s, i;
+
+	for (s = 0; s < d->slot_count; s++) {
+		/* Equal times keep the heap a heap, whatever its order. */
+		for (i = 0; i < schedule_count(d->slots[s].schedule); i++) {
+			m = (struct message *)schedule_at(
+				d->slots[s].schedule, i);
+			if (m->stage == STAGE_WAIT &&
+				m->scheduled.due_ms > now) {
+				schedule_move(d->slots[s].schedule,
+					&m->scheduled, now);
+				i = (size_t)-1;
+			}
+		}
+		account_flush(d->slots[s].account);
+	}
+	dispatch_retry_jobs(d);
+	dispatch_settle_soon(d);
+}
+
+static void remember(
+	struct dispatch *d, uint64_t id, const char *event, const char *text)
+{
+	struct recent *r = &d->recent[d->recent_next++ % RECENT_MAX];
+
+	r->id = id;
+	r->event = event;
+	snprintf(r->text, sizeof(r->text), "%s", text);
+}
+
+void dispatch_tell(struct dispatch *d, uint64_t id, const char *event,
+	const char *text, bool last)
+{
+	struct follower f;
+	size_t i = 0;
+
+	if (last)
+		remember(d, id, event, text);
+	while (i < d->follower_count) {
+		f = d->followers[i];
+		if (f.id != id) {
+			i++;
+			continue;
+		}
+		if (last)
+			d->followers[i] = d->followers[--d->follower_count];
+		else
+			i++;
+		f.fn(f.arg, id, event, text, last);
+	}
+}
+
+void dispatch_tell_paused(struct dispatch *d, const struct account *a)
+{
+	struct account_info info;
+	struct follower f;
+	size_t i;
+
+	account_info(a, &info);
+	if (info.reason[0] == '\0')
+		return;
+	for (i = 0; i < d->follower_count; i++) {
+		f = d->followers[i];
+		f.fn(f.arg, f.id, "paused", info.reason, false);
+	}
+}
+
+int dispatch_follow(struct dispatch *d, uint64_t id, follow_fn *fn, void *arg,
+	struct err *err)
+{
+	const struct message *m = dispatch_find(d, id);
+	struct account_info info;
+	size_t i;
+
+	for (i = 0; i < RECENT_MAX && m == NULL; i++)
+		if (d->recent[i].id == id) {
+			fn(arg, id, d->recent[i].event, d->recent[i].text,
+				true);
+			return 0;
+		}
+	if (d->follower_count == FOLLOWERS_MAX)
+		return err_set(err, ERR_LIMIT,
+			"%d messages are being followed already",
+			FOLLOWERS_MAX);
+	d->followers[d->follower_count++] = (struct follower){id, fn, arg};
+	/* One that is not known may be on its way from the receiver. */
+	if (m == NULL)
+		return 0;
+	account_info(dispatch_slot(d, m)->account, &info);
+	if (info.state != ACCOUNT_ACTIVE || info.backing_off)
+		fn(arg, id, "paused", info.reason, false);
+	return 0;
+}
+
+void dispatch_unfollow(struct dispatch *d, follow_fn *fn, void *arg)
+{
+	size_t i = 0;
+
+	while (i < d->follower_count) {
+		if (d->followers[i].fn == fn && d->followers[i].arg == arg)
+			d->followers[i] = d->followers[--d->follower_count];
+		else
+			i++;
+	}
+}

@@ -1,0 +1,218 @@
+/*
+ * dispatch_internal.h - shared by the files of dispatch: dispatch.c (taking
+ *          up, due, listing), dispatch_send.c (transactions and what became of
+ *          them), dispatch_disk.c (what is written), dispatch_hand.c (what
+ *          people ask for).
+ */
+#ifndef GMRELAY_RELAY_DISPATCH_INTERNAL_H
+#define GMRELAY_RELAY_DISPATCH_INTERNAL_H
+
+#include "base/buf.h"
+#include "base/counters.h"
+#include "base/worker.h"
+#include "relay/dispatch.h"
+#include "relay/schedule.h"
+#include "spool/journal_read.h"
+
+#include <event2/event.h>
+
+#include <sys/queue.h>
+
+enum message_stage {
+	STAGE_WAIT, /* for its time */
+	STAGE_SEND, /* a connection has it */
+	STAGE_DISK, /* a job has it */
+	STAGE_HOLD, /* by hand */
+};
+
+/* One message in memory: kept small, there may be a million. */
+struct message {
+	struct scheduled scheduled; /* first: the heap holds these */
+	uint64_t id;
+	struct journal_place place; /* segment NULL: in queue/ */
+	int64_t since_ms;  /* boot clock: its kept times count from here */
+	int64_t paused_ms; /* account_paused_total_ms() at that time */
+	uint8_t stage;     /* enum message_stage */
+	uint8_t slot;
+};
+
+/* One account and what waits for it. */
+struct slot {
+	struct dispatch *dispatch;
+	struct account *account;
+	struct schedule *schedule;
+};
+
+struct failed_message {
+	uint64_t id;
+	int64_t failed_s; /* wall clock */
+	bool seen;
+};
+
+struct follower {
+	uint64_t id;
+	follow_fn *fn;
+	void *arg;
+};
+
+/* How the last messages ended, for one who asks a moment too late. */
+#define RECENT_MAX      64
+#define RECENT_TEXT_MAX 160
+
+struct recent {
+	uint64_t id;
+	const char *event;
+	char text[RECENT_TEXT_MAX];
+};
+
+enum disk_dir { DISK_NONE, DISK_QUEUE, DISK_FAILED };
+
+/* Up to four steps in this order; the first that fails ends the job, which is
+ * then tried again as a whole: every step may be repeated. */
+struct disk_job {
+	struct worker_job job;
+	STAILQ_ENTRY(disk_job) link; /* of d->late_jobs */
+	struct dispatch *dispatch;
+	uint64_t id; /* of the message */
+	/* 1: a report, into queue/, never over another file */
+	struct buf report; /* len 0: none */
+	uint64_t report_id;
+	/* 2: the message's file */
+	enum disk_dir write_to;
+	bool replace;
+	struct buf file;
+	/* 3: its old file */
+	enum disk_dir remove_from;
+	/* 4: its body */
+	uint64_t remove_body;
+
+	int failed;
+	struct err err;
+	/* What comes then, on the loop. */
+	void (*after)(struct disk_job *job);
+	struct message *message;       /* NULL: it has left memory */
+	struct failed_message gave_up; /* for after */
+	int64_t due_ms;                /* for after */
+	bool hold;                     /* for after */
+};
+
+struct dispatch {
+	struct event_base *base;
+	const struct conf *conf;
+	struct counters *counters;
+	void (*on_change)(void *arg); /* for the status line */
+	void *change_arg;
+	int queue_fd;
+	int failed_fd;
+	int large_fd;
+	int state_fd;
+	struct journal_reader *journal;
+	struct worker *mover;
+	struct slot *slots;
+	size_t slot_count;
+	struct event *settle; /* once a turn: wake accounts, arm the timer */
+	struct event *due;    /* timer: the first time in the future */
+	bool draining;
+	int64_t started_ms;
+
+	/* the start: names found, then read bit by bit */
+	uint64_t *queue_ids;
+	size_t queue_id_count;
+	size_t queue_taken;
+	uint64_t *failed_ids;
+	size_t failed_id_count;
+	size_t failed_taken;
+	struct event *take_up;
+	bool taken_up;
+
+	struct failed_message *failed; /* sorted by id */
+	size_t failed_count;
+	size_t failed_cap;
+	struct event *failed_timer;
+
+	size_t sending;
+	size_t held;
+	STAILQ_HEAD(, disk_job) late_jobs;
+	struct event *late_timer;
+	bool disk_trouble; /* told */
+	struct follower followers[FOLLOWERS_MAX];
+	size_t follower_count;
+	struct recent recent[RECENT_MAX]; /* a ring */
+	size_t recent_next;
+};
+
+/* dispatch.c: */
+void dispatch_settle_soon(struct dispatch *d);
+void dispatch_on_settle(evutil_socket_t fd, short what, void *arg);
+void dispatch_on_failed_timer(evutil_socket_t fd, short what, void *arg);
+bool dispatch_has_due(void *arg, struct account *a);
+struct message *dispatch_add(struct dispatch *d, uint64_t id,
+	const struct journal_place *place, int64_t due_ms);
+struct message *dispatch_find(const struct dispatch *d, uint64_t id);
+struct failed_message *dispatch_find_failed(
+	const struct dispatch *d, uint64_t id);
+void dispatch_remember_failed(
+	struct dispatch *d, const struct failed_message *f);
+void dispatch_forget_failed(struct dispatch *d, uint64_t id);
+struct slot *dispatch_slot(const struct dispatch *d, const struct message *m);
+void dispatch_set_stage(
+	struct dispatch *d, struct message *m, enum message_stage stage);
+void dispatch_wait_until(struct dispatch *d, struct message *m, int64_t due_ms);
+/* Out of the schedule and of memory. */
+void dispatch_drop(struct dispatch *d, struct message *m);
+/* Reads envelope and content from wherever the message is. */
+int dispatch_load(struct dispatch *d, const struct message *m,
+	struct envelope **env_out, struct content **content_out,
+	struct err *err);
+
+/* dispatch_send.c: */
+struct delivery *dispatch_next(void *arg, struct account *a);
+void dispatch_finished(void *arg, struct account *a, struct delivery *d);
+/* Brings the clocks in *env up to now, and starts them anew in m. */
+void dispatch_count_time(
+	const struct dispatch *d, struct message *m, struct envelope *env);
+/* Message and report it could not be: damaged on disk. */
+void dispatch_damaged(
+	struct dispatch *d, struct message *m, const struct err *err);
+
+/* dispatch_disk.c: */
+
+/* The message is done with: mark or remove it, and its body. Frees m. */
+void dispatch_done(struct dispatch *d, struct message *m, uint64_t body);
+/* Writes *env (and the content) to queue/; then due at due_ms, or on hold.
+ * report (may be NULL; taken over) goes before it. */
+void dispatch_save(struct dispatch *d, struct message *m, struct envelope *env,
+	struct content *content, int64_t due_ms, struct buf *report,
+	uint64_t report_id);
+/* The same to failed/; m ends. content NULL: it cannot be read. */
+void dispatch_fail(struct dispatch *d, struct message *m, struct envelope *env,
+	struct content *content, struct buf *report, uint64_t report_id);
+struct disk_job *disk_job_new(struct dispatch *d, uint64_t id);
+void disk_job_submit(struct disk_job *job);
+void dispatch_retry_jobs(struct dispatch *d);
+
+/* dispatch_hand.c: */
+void dispatch_tell(struct dispatch *d, uint64_t id, const char *event,
+	const char *text, bool last);
+void dispatch_tell_paused(struct dispatch *d, const struct account *a);
+
+/* relay.c's side: */
+struct dispatch_params {
+	struct event_base *base;
+	const struct conf *conf;
+	struct counters *counters;
+	/* one credential an account, in the order of conf->accounts */
+	const struct credential *const *credentials;
+	int spool_fd;
+	void (*on_change)(void *arg);
+	void *arg;
+};
+
+struct dispatch *dispatch_new(
+	const struct dispatch_params *params, struct err *err);
+void dispatch_free(struct dispatch **d);
+void dispatch_drain(struct dispatch *d);
+bool dispatch_idle(const struct dispatch *d);
+struct journal_reader *dispatch_journal(const struct dispatch *d);
+
+#endif

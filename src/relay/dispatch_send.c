@@ -1,0 +1,491 @@
+/*
+ * dispatch_send.c - transactions, and what became of them.
+ *
+ * A message's recipients are tried a hundred at a time. What Gmail says about a
+ * recipient or the message is kept with it; what it says about the connection
+ * or the account changes nothing here: such recipients come back untried.
+ */
+#include "config.h"
+
+#include "base/conf.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "relay/delivery.h"
+#include "relay/dispatch_internal.h"
+#include "relay/report.h"
+#include "spool/queue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A message that cannot be read just now is tried again so much later. */
+#define UNREADABLE_RETRY_MS (60 * 1000)
+#define REPORT_MAX          (256 * 1024)
+
+/* What the makers of a delivery remember of it. */
+struct attempt {
+	struct delivery delivery; /* first */
+	struct message *message;
+	struct envelope *env;
+	int64_t begun_ms;
+};
+
+/* What one transaction means for the message. */
+struct verdict {
+	size_t delivered;
+	size_t failed;
+	size_t refused; /* for now, the message's own matter */
+	size_t split;   /* belong into a further transaction */
+	int64_t retry_ms;
+	const char *words; /* the last reply, for the log */
+	const char *advice;
+};
+
+static void free_attempt(struct attempt *t)
+{
+	content_free(&t->delivery.content);
+	envelope_free(&t->env);
+	free(t);
+}
+
+static bool is_untried(const struct envelope_rcpt *r)
+{
+	return r->state == RCPT_PENDING && r->reply == NULL;
+}
+
+/* Recipients nobody has said anything about go first; when there are none, a
+ * new round over all that are left begins. */
+static void choose_recipients(struct attempt *t)
+{
+	struct envelope *env = t->env;
+	size_t i, untried = 0, pending = 0;
+	bool all;
+
+	for (i = 0; i < env->rcpt_count; i++) {
+		untried += is_untried(&env->rcpts[i]);
+		pending += env->rcpts[i].state == RCPT_PENDING;
+	}
+	all = untried == 0;
+	for (i = 0; i < env->rcpt_count; i++) {
+		struct envelope_rcpt *r = &env->rcpts[i];
+
+		if (all && pending > DELIVERY_RCPT_MAX &&
+			r->state == RCPT_PENDING) {
+			free(r->reply);
+			r->reply = NULL;
+		}
+		if (t->delivery.rcpt_count == DELIVERY_RCPT_MAX ||
+			r->state != RCPT_PENDING || (!all && !is_untried(r)))
+			continue;
+		t->delivery.rcpts[t->delivery.rcpt_count].address = r->address;
+		t->delivery.rcpts[t->delivery.rcpt_count++].index = i;
+	}
+}
+
+static struct attempt *make_attempt(
+	struct dispatch *d, struct message *m, struct err *err)
+{
+	struct attempt *t = xcalloc(1, sizeof(*t));
+	const char *user =
+		account_settings(dispatch_slot(d, m)->account)->username;
+
+	t->message = m;
+	t->begun_ms = clock_boot_ms();
+	if (dispatch_load(d, m, &t->env, &t->delivery.content, err) != 0) {
+		free(t);
+		return NULL;
+	}
+	t->delivery.id = m->id;
+	t->delivery.size = t->env->size;
+	t->delivery.eight_bit = t->env->eight_bit;
+	t->delivery.smtputf8 = t->env->smtputf8;
+	/* Whether Gmail takes <> from a login is not known: the account. */
+	t->delivery.reverse_path =
+		t->env->reverse_path[0] != '\0' ? t->env->reverse_path : user;
+	choose_recipients(t);
+	return t;
+}
+
+/* A message whose bytes are not what they were: told, and set aside. */
+void dispatch_damaged(
+	struct dispatch *d, struct message *m, const struct err *err)
+{
+	struct log_text text;
+	char id[HEX64_SIZE];
+
+	log_err("spool-damaged id=%s reason=%s advice=\"the disk or the memory "
+		"of this machine is failing, or somebody has written into the "
+		"spool; the message was set aside, gmrelayctl queue cat shows "
+		"what is left of it\"",
+		hex64(id, m->id), log_text(&text, err->text));
+	dispatch_tell(d, m->id, "failed", err->text, true);
+	d->counters->relay->failed++;
+	dispatch_set_stage(d, m, STAGE_HOLD);
+}
+
+struct delivery *dispatch_next(void *arg, struct account *a)
+{
+	struct dispatch *d = arg;
+	struct attempt *t;
+	struct message *m;
+	struct err err;
+	size_t i = 0;
+
+	while (d->slots[i].account != a)
+		i++;
+	while (!d->draining) {
+		m = (struct message *)schedule_first(d->slots[i].schedule);
+		if (m == NULL || m->scheduled.due_ms > clock_boot_ms())
+			return NULL;
+		t = make_attempt(d, m, &err);
+		if (t != NULL && t->delivery.rcpt_count == 0) {
+			dispatch_done(d, m, t->env->body_name);
+			free_attempt(t);
+			continue;
+		}
+		if (t != NULL) {
+			dispatch_set_stage(d, m, STAGE_SEND);
+			d->counters->relay->attempts++;
+			return &t->delivery;
+		}
+		if (err.kind == ERR_DAMAGED)
+			dispatch_damaged(d, m, &err);
+		else
+			dispatch_wait_until(
+				d, m, clock_boot_ms() + UNREADABLE_RETRY_MS);
+	}
+	return NULL;
+}
+
+void dispatch_count_time(
+	const struct dispatch *d, struct message *m, struct envelope *env)
+{
+	int64_t now = clock_boot_ms();
+	int64_t paused = account_paused_total_ms(dispatch_slot(d, m)->account);
+	int64_t waited = now - m->since_ms;
+	int64_t own = waited - (paused - m->paused_ms);
+
+	env->waited_ms += waited > 0 ? (uint64_t)waited : 0;
+	if (env->refused && own > 0)
+		env->refused_ms += (uint64_t)own;
+	m->since_ms = now;
+	m->paused_ms = paused;
+}
+
+/* An unknown 5xx to the whole message: for now it may be the account's fault.
+ * The second time, with a success in between, it is the message's. */
+static bool suspicion_confirmed(const struct dispatch *d, struct account *a,
+	const struct envelope_rcpt *r)
+{
+	return r->reply != NULL && r->reply[0] == '5' &&
+	       account_had_success_since(a, d->started_ms);
+}
+
+static void judge_recipient(struct dispatch *d, struct account *a,
+	struct attempt *t, const struct delivery_rcpt *result,
+	struct verdict *v)
+{
+	struct envelope_rcpt *r = &t->env->rcpts[result->index];
+	enum rcpt_outcome outcome = result->outcome;
+	char words[ENVELOPE_REPLY_MAX];
+
+	v->split += outcome == OUTCOME_SPLIT;
+	if (outcome == OUTCOME_UNTRIED || outcome == OUTCOME_SPLIT)
+		return;
+	if (outcome == OUTCOME_SUSPECT) {
+		outcome = suspicion_confirmed(d, a, r) ? OUTCOME_FAIL
+						       : OUTCOME_RETRY;
+		account_suspect(a, t->env->id, &result->reply);
+	}
+	reply_print(&result->reply, words, sizeof(words));
+	if (envelope_set_reply(r, words) != 0)
+		bug("out of memory for a reply");
+	v->words = r->reply;
+	switch (outcome) {
+	case OUTCOME_DELIVERED:
+		r->state = RCPT_DELIVERED;
+		v->delivered++;
+		break;
+	case OUTCOME_FAIL:
+		r->state = RCPT_FAILED;
+		v->failed++;
+		v->advice = result->rule != NULL ? result->rule->advice : NULL;
+		break;
+	default:
+		v->refused++;
+		break;
+	}
+}
+
+static bool any_untried(const struct envelope *env)
+{
+	size_t i;
+
+	for (i = 0; i < env->rcpt_count; i++)
+		if (is_untried(&env->rcpts[i]))
+			return true;
+	return false;
+}
+
+static int64_t retry_wait(const struct dispatch *d, const struct envelope *env,
+	const struct delivery *delivery)
+{
+	int64_t wait = schedule_retry_ms(d->conf, env->attempts), pause;
+	size_t i;
+
+	/* Some refusals name a longer wait. */
+	for (i = 0; i < delivery->rcpt_count; i++) {
+		const struct delivery_rcpt *r = &delivery->rcpts[i];
+
+		if (r->outcome != OUTCOME_RETRY || r->rule == NULL ||
+			r->rule->pause == PAUSE_NONE)
+			continue;
+		pause = gmail_pause_ms(r->rule->pause,
+			env->attempts > 0 ? env->attempts - 1 : 0);
+		if (pause > wait)
+			wait = pause;
+	}
+	return wait;
+}
+
+static void log_outcome(const struct attempt *t, const struct verdict *v,
+	const char *event, int64_t next_ms)
+{
+	const struct envelope *env = t->env;
+	struct log_text from, to, reply;
+	char id[HEX64_SIZE], next[32] = "";
+
+	if (next_ms >= 0)
+		snprintf(next, sizeof(next), " next=%llds",
+			(long long)(next_ms / 1000));
+	log_info("%s id=%s from=%s to=%s nrcpt=%zu delivered=%zu failed=%zu "
+		 "deferred=%zu size=%llu attempt=%u delay=%.1fs took=%.2fs "
+		 "reply=%s%s",
+		event, hex64(id, env->id), log_text(&from, env->reverse_path),
+		log_text(&to, t->delivery.rcpts[0].address),
+		t->delivery.rcpt_count, v->delivered, v->failed, v->refused,
+		(unsigned long long)env->size, env->attempts + 1,
+		(double)env->waited_ms / 1000,
+		(double)(clock_boot_ms() - t->begun_ms) / 1000,
+		log_text(&reply, v->words != NULL ? v->words : ""), next);
+}
+
+/* Writes the report into a queue file's form. Nothing is written (len 0) where
+ * nobody can be told. Returns its id. */
+static uint64_t write_report(struct dispatch *d, struct attempt *t,
+	enum report_kind kind, const char *advice, struct buf *out)
+{
+	const struct message *m = t->message;
+	const struct envelope *env = t->env;
+	const struct conf_account *settings =
+		account_settings(dispatch_slot(d, m)->account);
+	const char *to = report_recipient(env, d->conf->postmaster);
+	struct report report = {
+		.kind = kind,
+		.original = env,
+		.content = t->delivery.content,
+		.to = to,
+		.from = settings->username,
+		.hostname = d->conf->hostname,
+		.id = report_id(env->id + env->attempts, kind),
+		.now_s = clock_wall_s(),
+		.expire_s = (int64_t)(d->conf->expire_ms -
+				      (int64_t)env->refused_ms) /
+			    1000,
+		.advice = advice,
+	};
+	struct envelope *about;
+	struct log_text text;
+	struct buf message;
+	char id[HEX64_SIZE];
+	struct err err = {.text = "out of memory"};
+
+	buf_init(out, QUEUE_FILE_MAX);
+	if (to == NULL) {
+		log_warn("no-report id=%s from=%s reason=\"nobody can be told: "
+			 "set postmaster\"",
+			hex64(id, env->id), log_text(&text, env->reverse_path));
+		return 0;
+	}
+	buf_init(&message, REPORT_MAX);
+	about = envelope_new();
+	if (about == NULL || report_write(&report, &message, &err) != 0 ||
+		envelope_add_rcpt(about, to) != 0) {
+		log_err("report-failed id=%s reason=%s", hex64(id, env->id),
+			log_text(&text, err.text));
+	} else {
+		about->id = report.id;
+		about->arrived_s = report.now_s;
+		about->report = true;
+		about->size = message.len;
+		snprintf(about->client, sizeof(about->client), "gmrelayd");
+		if (envelope_print(about, out) != 0 ||
+			buf_add(out, message.data, message.len) != 0)
+			buf_clear(out);
+	}
+	envelope_free(&about);
+	buf_free(&message);
+	return report.id;
+}
+
+static void fail_pending(struct envelope *env, struct verdict *v)
+{
+	size_t i;
+
+	for (i = 0; i < env->rcpt_count; i++)
+		if (env->rcpts[i].state == RCPT_PENDING) {
+			env->rcpts[i].state = RCPT_FAILED;
+			v->failed++;
+		}
+}
+
+static void mark_reported(struct envelope *env)
+{
+	size_t i;
+
+	for (i = 0; i < env->rcpt_count; i++)
+		if (env->rcpts[i].state == RCPT_FAILED)
+			env->rcpts[i].state = RCPT_REPORTED;
+}
+
+/* No recipient is left to be tried. */
+static void finish(struct dispatch *d, struct attempt *t, struct verdict *v)
+{
+	struct envelope *env = t->env;
+	struct message *m = t->message;
+	bool failed = envelope_count(env, RCPT_FAILED) +
+			      envelope_count(env, RCPT_REPORTED) >
+		      0;
+	uint64_t report_key = 0;
+	struct buf report;
+
+	buf_init(&report, QUEUE_FILE_MAX);
+	if (!failed) {
+		log_outcome(t, v, "delivered", -1);
+		d->counters->relay->delivered++;
+		dispatch_tell(d, m->id, "delivered",
+			v->words != NULL ? v->words : "", true);
+		dispatch_done(d, m, env->body_name);
+		return;
+	}
+	log_outcome(t, v, "failed", -1);
+	d->counters->relay->failed++;
+	dispatch_tell(
+		d, m->id, "failed", v->words != NULL ? v->words : "", true);
+	if (env->reason == NULL && v->words != NULL)
+		(void)envelope_set_reason(env, v->words);
+	if (envelope_count(env, RCPT_FAILED) > 0)
+		report_key =
+			write_report(d, t, REPORT_FAILED, v->advice, &report);
+	mark_reported(env);
+	dispatch_fail(d, m, env, t->delivery.content, &report, report_key);
+}
+
+/* Recipients are left: later, or at once in a further transaction. */
+static void go_on(struct dispatch *d, struct attempt *t, struct verdict *v)
+{
+	struct envelope *env = t->env;
+	struct message *m = t->message;
+	int64_t wait = any_untried(env) ? 0 : v->retry_ms;
+	uint64_t report_key = 0;
+	struct buf report;
+
+	buf_init(&report, QUEUE_FILE_MAX);
+	log_outcome(t, v, v->refused > 0 ? "deferred" : "split", wait);
+	dispatch_tell(d, m->id, "deferred",
+		v->words != NULL ? v->words : "in a further transaction",
+		false);
+	d->counters->relay->deferred += v->refused > 0;
+	if (envelope_count(env, RCPT_FAILED) > 0) {
+		report_key =
+			write_report(d, t, REPORT_FAILED, v->advice, &report);
+		mark_reported(env);
+	} else if (!env->notified && !env->report &&
+		   (int64_t)env->waited_ms > d->conf->delay_notice_ms &&
+		   report_recipient(env, d->conf->postmaster) != NULL) {
+		report_key =
+			write_report(d, t, REPORT_DELAYED, v->advice, &report);
+		env->notified = true;
+	}
+	dispatch_save(d, m, env, t->delivery.content, clock_boot_ms() + wait,
+		&report, report_key);
+}
+
+static bool expired(const struct dispatch *d, const struct envelope *env)
+{
+	return env->refused && (int64_t)env->refused_ms > d->conf->expire_ms;
+}
+
+static void note_doubt(struct dispatch *d, struct attempt *t, struct verdict *v)
+{
+	struct envelope_rcpt *r;
+	struct log_text from;
+	char id[HEX64_SIZE];
+	size_t i;
+
+	log_warn("in-doubt id=%s from=%s nrcpt=%zu reason=\"the answer to the "
+		 "last byte was lost: sent again with the same Message-ID, "
+		 "recipients may see it twice\"",
+		hex64(id, t->env->id), log_text(&from, t->env->reverse_path),
+		t->delivery.rcpt_count);
+	d->counters->relay->in_doubt++;
+	/* Counted like a refusal, so that a server that always drops here does
+	 * not get it every few seconds. */
+	v->words = "the answer to the last byte was lost";
+	for (i = 0; i < t->delivery.rcpt_count; i++) {
+		r = &t->env->rcpts[t->delivery.rcpts[i].index];
+		if (t->delivery.rcpts[i].outcome != OUTCOME_UNTRIED)
+			continue;
+		v->refused++;
+		if (envelope_set_reply(r, v->words) != 0)
+			bug("out of memory for a reply");
+	}
+}
+
+void dispatch_finished(void *arg, struct account *a, struct delivery *delivery)
+{
+	struct attempt *t = (struct attempt *)delivery;
+	struct verdict v = {0};
+	struct dispatch *d = arg;
+	struct message *m = t->message;
+	struct envelope *env = t->env;
+	size_t i;
+
+	dispatch_set_stage(d, m, STAGE_WAIT);
+	if (delivery->damaged && delivery->problem.kind == ERR_DAMAGED) {
+		dispatch_damaged(d, m, &delivery->problem);
+		free_attempt(t);
+		return;
+	}
+	for (i = 0; i < delivery->rcpt_count; i++)
+		judge_recipient(d, a, t, &delivery->rcpts[i], &v);
+	if (delivery->in_doubt)
+		note_doubt(d, t, &v);
+	d->counters->relay->delivered_recipients += v.delivered;
+	if (v.delivered + v.failed + v.refused + v.split == 0) {
+		/* Not this message's matter: as if nothing had been. */
+		dispatch_wait_until(d, m,
+			clock_boot_ms() +
+				(delivery->damaged ? UNREADABLE_RETRY_MS : 0));
+		free_attempt(t);
+		return;
+	}
+	dispatch_count_time(d, m, env);
+	if (v.refused > 0) {
+		env->attempts++;
+		env->refused = true;
+		v.retry_ms = retry_wait(d, env, delivery);
+	}
+	if (expired(d, env)) {
+		fail_pending(env, &v);
+		(void)envelope_set_reason(env, "given up after the time set by "
+					       "expire");
+	}
+	if (envelope_count(env, RCPT_PENDING) == 0)
+		finish(d, t, &v);
+	else
+		go_on(d, t, &v);
+	free_attempt(t);
+}

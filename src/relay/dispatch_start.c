@@ -1,0 +1,378 @@
+/*
+ * dispatch_start.c - taking up what is in the spool; beginning and end.
+ *
+ * The names in queue/ and failed/ are read first, then the journal (delivering
+ * as it is read), then queue/ and failed/ file by file.
+ */
+#include "config.h"
+
+#include "base/conf.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "relay/dispatch_internal.h"
+#include "spool/queue.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Files of queue/ and failed/ read in one turn of the loop. */
+#define TAKE_UP_FILES 64
+
+static bool has_id(const uint64_t *ids, size_t count, uint64_t id)
+{
+	size_t low = 0, high = count, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (ids[middle] == id)
+			return true;
+		if (ids[middle] < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+/* A record of the journal. One whose id has a file in queue/ or failed/ was on
+ * its way there when a process died: the file wins. */
+static void on_record(void *arg, const struct journal_place *place, uint64_t id,
+	uint64_t body)
+{
+	struct dispatch *d = arg;
+
+	(void)body;
+	if (has_id(d->queue_ids, d->queue_id_count, id) ||
+		has_id(d->failed_ids, d->failed_id_count, id)) {
+		journal_reader_mark(d->journal, place, NULL, NULL);
+		return;
+	}
+	dispatch_add(d, id, place, clock_boot_ms());
+}
+
+static void on_recovered(void *arg)
+{
+	struct dispatch *d = arg;
+
+	event_active(d->take_up, 0, 0);
+}
+
+static void on_sparse(void *arg, const struct journal_segment *segment)
+{
+	struct dispatch *d = arg;
+	struct content *content;
+	struct envelope *env;
+	struct message *m;
+	size_t s, i;
+
+	for (s = 0; s < d->slot_count; s++)
+		for (i = 0; i < schedule_count(d->slots[s].schedule); i++) {
+			m = (struct message *)schedule_at(
+				d->slots[s].schedule, i);
+			if (m->place.segment != segment ||
+				m->stage != STAGE_WAIT ||
+				dispatch_load(d, m, &env, &content, NULL) != 0)
+				continue;
+			dispatch_save(d, m, env, content, m->scheduled.due_ms,
+				NULL, 0);
+			i = (size_t)-1; /* the heap has changed */
+		}
+}
+
+static void damaged_file(const char *dir, uint64_t id, const struct err *err)
+{
+	struct log_text text;
+	char name[HEX64_SIZE];
+
+	log_err("spool-damaged file=%s/%s reason=%s advice=\"left alone: look "
+		"at it, then remove or repair it\"",
+		dir, hex64(name, id), log_text(&text, err->text));
+}
+
+/* A stored time is a wall clock's, which may have jumped: never wait longer
+ * than the schedule would. */
+static int64_t stored_due_ms(
+	const struct dispatch *d, const struct envelope *env)
+{
+	int64_t longest = 0, left;
+	size_t i;
+
+	for (i = 0; i < d->conf->retry_count; i++)
+		if (d->conf->retry_ms[i] > longest)
+			longest = d->conf->retry_ms[i];
+	left = (env->next_s - clock_wall_s()) * 1000;
+	if (left > longest)
+		left = longest;
+	return clock_boot_ms() + (left > 0 ? left : 0);
+}
+
+static void take_up_queued(struct dispatch *d, uint64_t id)
+{
+	struct envelope *env;
+	struct message *m;
+	struct err err;
+
+	/* It may have come here since, and be known already. */
+	if (queue_read(d->queue_fd, d->large_fd, id, &env, NULL, &err) != 0) {
+		damaged_file("queue", id, &err);
+		return;
+	}
+	if (env->body_name != 0)
+		journal_reader_keep_body(d->journal, env->body_name);
+	m = dispatch_add(d, id, NULL, stored_due_ms(d, env));
+	if (env->hold)
+		dispatch_set_stage(d, m, STAGE_HOLD);
+	envelope_free(&env);
+}
+
+static void take_up_failed(struct dispatch *d, uint64_t id)
+{
+	struct failed_message f = {.id = id};
+	struct envelope *env;
+	char name[HEX64_SIZE];
+	struct stat st;
+	struct err err;
+
+	if (queue_read(d->failed_fd, d->large_fd, id, &env, NULL, &err) != 0 ||
+		fstatat(d->failed_fd, hex64(name, id), &st, 0) != 0) {
+		damaged_file("failed", id, &err);
+		return;
+	}
+	if (env->body_name != 0)
+		journal_reader_keep_body(d->journal, env->body_name);
+	f.failed_s = st.st_mtime;
+	f.seen = env->seen;
+	dispatch_remember_failed(d, &f);
+	envelope_free(&env);
+}
+
+/* An id in both: a move between them was cut short, and failed/ came last. */
+static void on_take_up(evutil_socket_t fd, short what, void *arg)
+{
+	struct dispatch *d = arg;
+	int left = TAKE_UP_FILES;
+	uint64_t id;
+
+	(void)fd;
+	(void)what;
+	for (; left > 0 && d->queue_taken < d->queue_id_count; left--) {
+		id = d->queue_ids[d->queue_taken++];
+		if (has_id(d->failed_ids, d->failed_id_count, id)) {
+			struct disk_job *job = disk_job_new(d, id);
+
+			job->remove_from = DISK_QUEUE;
+			disk_job_submit(job);
+			continue;
+		}
+		take_up_queued(d, id);
+	}
+	for (; left > 0 && d->failed_taken < d->failed_id_count; left--)
+		take_up_failed(d, d->failed_ids[d->failed_taken++]);
+	if (left == 0) {
+		event_active(d->take_up, 0, 0);
+		return;
+	}
+	d->taken_up = true;
+	free(d->queue_ids);
+	free(d->failed_ids);
+	d->queue_ids = d->failed_ids = NULL;
+	d->queue_id_count = d->failed_id_count = 0;
+	journal_reader_sweep_bodies(d->journal);
+	d->on_change(d->change_arg);
+}
+
+static void on_foreign(void *arg, const char *name)
+{
+	struct log_text text;
+
+	log_warn("foreign-file dir=%s name=%s advice=\"not ours: left alone\"",
+		(const char *)arg, log_text(&text, name));
+}
+
+static void on_account_state(void *arg, struct account *a)
+{
+	struct dispatch *d = arg;
+
+	dispatch_tell_paused(d, a);
+	d->on_change(d->change_arg);
+}
+
+static void on_size(void *arg, struct account *a, uint64_t size)
+{
+	struct dispatch *d = arg;
+
+	if (a == d->slots[0].account)
+		journal_reader_tell_size(d->journal, size);
+}
+
+static int open_dir(int spool_fd, const char *name, struct err *err)
+{
+	int fd = openat(spool_fd, name,
+		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(err, "opening the spool's %s/", name);
+	/* A dead process may have left names that no disk has. */
+	if (fsync(fd) != 0) {
+		err_errno(err, "syncing the spool's %s/", name);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int read_names(struct dispatch *d, struct err *err)
+{
+	static char queue_name[] = "queue", failed_name[] = "failed";
+	ssize_t n;
+
+	n = queue_scan(d->queue_fd, &d->queue_ids, on_foreign, queue_name, err);
+	if (n < 0)
+		return -1;
+	d->queue_id_count = (size_t)n;
+	n = queue_scan(
+		d->failed_fd, &d->failed_ids, on_foreign, failed_name, err);
+	if (n < 0)
+		return -1;
+	d->failed_id_count = (size_t)n;
+	return 0;
+}
+
+static int make_slots(struct dispatch *d, const struct dispatch_params *params,
+	struct err *err)
+{
+	struct account_params account = {
+		.base = d->base,
+		.conf = d->conf,
+		.state_fd = d->state_fd,
+		.worker = d->mover,
+		.callbacks = {dispatch_has_due, dispatch_next,
+			dispatch_finished, on_account_state, on_size, d},
+	};
+	size_t i;
+
+	d->slots = xcalloc(d->conf->account_count, sizeof(*d->slots));
+	for (i = 0; i < d->conf->account_count; i++) {
+		account.settings = &d->conf->accounts[i];
+		account.credential = params->credentials[i];
+		d->slots[i].dispatch = d;
+		d->slots[i].schedule = schedule_new();
+		d->slot_count++;
+		d->slots[i].account = account_new(&account, err);
+		if (d->slots[i].account == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+static void on_late_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	dispatch_retry_jobs(arg);
+}
+
+static void make_events(struct dispatch *d)
+{
+	d->settle = event_new(d->base, -1, 0, dispatch_on_settle, d);
+	d->due = evtimer_new(d->base, dispatch_on_settle, d);
+	d->take_up = event_new(d->base, -1, 0, on_take_up, d);
+	d->failed_timer = evtimer_new(d->base, dispatch_on_failed_timer, d);
+	d->late_timer = evtimer_new(d->base, on_late_timer, d);
+	if (d->settle == NULL || d->due == NULL || d->take_up == NULL ||
+		d->failed_timer == NULL || d->late_timer == NULL)
+		bug("out of memory at the start");
+}
+
+/* What a body file may grow to: the largest message that is taken. */
+static uint64_t body_size_max(const struct conf *conf)
+{
+	return conf->message_size > 0 ? conf->message_size
+				      : UPSTREAM_SIZE_DEFAULT;
+}
+
+struct dispatch *dispatch_new(
+	const struct dispatch_params *params, struct err *err)
+{
+	struct dispatch *d = xcalloc(1, sizeof(*d));
+	const struct journal_reader_callbacks callbacks = {
+		on_record, on_recovered, on_sparse, d};
+
+	d->base = params->base;
+	d->conf = params->conf;
+	d->counters = params->counters;
+	d->on_change = params->on_change;
+	d->change_arg = params->arg;
+	d->started_ms = clock_boot_ms();
+	STAILQ_INIT(&d->late_jobs);
+	make_events(d);
+	d->queue_fd = open_dir(params->spool_fd, "queue", err);
+	d->failed_fd = open_dir(params->spool_fd, "failed", err);
+	d->large_fd = open_dir(params->spool_fd, "large", err);
+	d->state_fd = open_dir(params->spool_fd, "state", err);
+	if (d->queue_fd < 0 || d->failed_fd < 0 || d->large_fd < 0 ||
+		d->state_fd < 0 || read_names(d, err) != 0)
+		goto fail;
+	d->mover = worker_new(d->base, "mover", err);
+	if (d->mover == NULL || make_slots(d, params, err) != 0)
+		goto fail;
+	d->journal = journal_reader_open(d->base, params->spool_fd,
+		body_size_max(d->conf), &callbacks, err);
+	if (d->journal == NULL)
+		goto fail;
+	return d;
+fail:
+	dispatch_free(&d);
+	return NULL;
+}
+
+static void free_slots(struct dispatch *d)
+{
+	struct scheduled *item;
+	size_t i;
+
+	for (i = 0; i < d->slot_count; i++) {
+		account_free(&d->slots[i].account);
+		while ((item = schedule_first(d->slots[i].schedule)) != NULL) {
+			schedule_remove(d->slots[i].schedule, item);
+			free(item);
+		}
+		schedule_free(&d->slots[i].schedule);
+	}
+	free(d->slots);
+}
+
+void dispatch_free(struct dispatch **dp)
+{
+	struct dispatch *d = *dp;
+	struct event *events[5];
+	size_t i;
+
+	*dp = NULL;
+	if (d == NULL)
+		return;
+	d->draining = true;
+	for (i = 0; i < d->slot_count; i++)
+		account_free(&d->slots[i].account);
+	worker_free(&d->mover);
+	journal_reader_free(&d->journal);
+	free_slots(d);
+	events[0] = d->settle;
+	events[1] = d->due;
+	events[2] = d->take_up;
+	events[3] = d->failed_timer;
+	events[4] = d->late_timer;
+	for (i = 0; i < COUNT_OF(events); i++)
+		event_free(events[i]);
+	free(d->queue_ids);
+	free(d->failed_ids);
+	free(d->failed);
+	close(d->queue_fd);
+	close(d->failed_fd);
+	close(d->large_fd);
+	close(d->state_fd);
+	free(d);
+}
