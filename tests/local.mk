@@ -18,6 +18,11 @@ unit_tests = \
 	tests/unit/test_credential \
 	tests/unit/test_err \
 	tests/unit/test_hash \
+	tests/unit/test_header \
+	tests/unit/test_header_encode \
+	tests/unit/test_header_field \
+	tests/unit/test_header_fold \
+	tests/unit/test_header_limits \
 	tests/unit/test_intake \
 	tests/unit/test_line \
 	tests/unit/test_listen \
@@ -26,6 +31,8 @@ unit_tests = \
 	tests/unit/test_path \
 	tests/unit/test_receiver \
 	tests/unit/test_reply \
+	tests/unit/test_rfc2047 \
+	tests/unit/test_rfc2231 \
 	tests/unit/test_session \
 	tests/unit/test_spooldir \
 	tests/unit/test_stuff \
@@ -33,7 +40,8 @@ unit_tests = \
 	tests/unit/test_verbs \
 	tests/unit/test_worker
 
-EXTRA_DIST += tests/unit/body_feed.h tests/unit/conf_fixture.h
+EXTRA_DIST += tests/unit/body_feed.h tests/unit/conf_fixture.h \
+	tests/unit/header_fixture.h
 
 # on a fake journal, which takes the place of the library's
 fake_journal = tests/unit/fake_journal.c tests/unit/fake_journal.h

@@ -17,15 +17,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HEADER_BLOCK_MAX  (512 * 1024) /* octets, all lines with CRLF */
-#define HEADER_LINE_MAX   998          /* RFC 5322 2.1.1, without CRLF */
-#define HEADER_RECEIVED_MAX 30         /* hops; more is a loop */
+#define HEADER_BLOCK_MAX    (512 * 1024) /* octets, all lines with CRLF */
+#define HEADER_LINE_MAX     998          /* RFC 5322 2.1.1, without CRLF */
+#define HEADER_RECEIVED_MAX 30           /* hops; more is a loop */
 
 struct header_block {
-	struct buf text;   /* the lines as they came, each with CRLF */
-	bool ended;        /* the empty line, or what cannot be a header, came */
-	bool too_large;    /* beyond HEADER_BLOCK_MAX */
+	struct buf text; /* the lines as they came, each with CRLF */
+	bool ended;      /* the empty line, or what cannot be a header, came */
+	bool empty_line; /* it was the empty line; not kept in text */
+	bool too_large;  /* beyond HEADER_BLOCK_MAX */
+	bool no_memory;
 	unsigned received; /* Received fields */
+	size_t lines;      /* taken, dropped ones included */
 };
 
 void header_block_init(struct header_block *h);
@@ -59,14 +62,15 @@ enum header_repair {
 };
 
 struct header_result {
-	unsigned repairs;   /* enum header_repair */
-	bool needs_smtputf8; /* an address in a header field needs it */
+	unsigned repairs;    /* enum header_repair */
+	bool needs_smtputf8; /* raw UTF-8 is left, in an address or as asked */
 };
 
-/* Writes the repaired block with its final empty line to out: Received first,
- * then the fields in their order, then what was missing. Returns 0; -1 with
- * err: ERR_LIMIT too large (554 5.6.0), ERR_PROTOCOL more than
- * HEADER_RECEIVED_MAX hops (554 5.4.6). */
+/* Appends the repaired block with its final empty line to out: Received first,
+ * then the fields in their order, then what was missing. It can be longer than
+ * HEADER_BLOCK_MAX; out's limit decides. Linear in the block's size. Returns 0;
+ * -1 with err and out as it was: ERR_LIMIT too large (554 5.6.0), ERR_PROTOCOL
+ * more than HEADER_RECEIVED_MAX hops (554 5.4.6), ERR_SYSTEM no memory. */
 int header_repair(const struct header_block *h, const struct header_context *c,
 	struct buf *out, struct header_result *result, struct err *err);
 

@@ -1,0 +1,427 @@
+/*
+ * header.c - the header block of a message: repaired so that Gmail takes it.
+ */
+#include "config.h"
+
+#include "proto/header.h"
+
+#include "base/util.h"
+#include "proto/header_encode.h"
+#include "proto/header_field.h"
+#include "proto/header_fold.h"
+#include "proto/rfc2047.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+	RECEIVED_LINE_MAX = 78, /* RFC 5322 2.1.1: lines should be no longer */
+	DATE_TEXT_MAX = 64,
+	UTC_OFFSET_MAX_S = 24 * 60 * 60 - 1,
+};
+
+/* The days 1900-01-02 and 9999-12-30: four digits of year in every zone. */
+#define DATE_MIN_S (-INT64_C(2208902400))
+#define DATE_MAX_S INT64_C(253402214400)
+
+/* One field under repair cannot take more than this: the shortest comment
+ * grows to the eightfold when encoded. */
+#define FIELD_WORK_MAX (16 * (size_t)HEADER_BLOCK_MAX)
+
+/* What is to be done about a field. */
+enum {
+	TRAIT_8BIT = 1 << 0,
+	TRAIT_LONG = 1 << 1,  /* a line over HEADER_LINE_MAX */
+	TRAIT_BLANK = 1 << 2, /* a continuation line of white space alone */
+	TRAIT_GAP = 1 << 3,   /* white space before the colon */
+};
+
+struct repair {
+	const struct header_context *context;
+	struct buf *out;
+	struct header_result *result;
+	struct buf clean;            /* the field, its lines put in order */
+	struct buf encoded;          /* the same, its 8-bit text encoded */
+	bool date, message_id, from; /* seen */
+};
+
+static const struct {
+	enum header_repair repair;
+	const char *text;
+} repair_rows[] = {
+	{HEADER_ADDED_DATE, "no-date"},
+	{HEADER_ADDED_MESSAGE_ID, "no-message-id"},
+	{HEADER_ADDED_FROM, "no-from"},
+	{HEADER_REMOVED_BCC, "bcc-removed"},
+	{HEADER_ENCODED_8BIT, "8bit-encoded"},
+	{HEADER_FOLDED, "folded"},
+	{HEADER_ENDED_EARLY, "ended-early"},
+};
+
+void header_block_init(struct header_block *h)
+{
+	memset(h, 0, sizeof(*h));
+	buf_init(&h->text, HEADER_BLOCK_MAX);
+}
+
+void header_block_free(struct header_block *h)
+{
+	buf_free(&h->text);
+}
+
+/* "From sender date" or ">From ...", what a mailbox file puts first; but not
+ * the field "From : address". */
+static bool is_mbox_line(const char *line, size_t len)
+{
+	size_t skip = len > 0 && line[0] == '>' ? 1 : 0, value_at;
+
+	return len - skip >= 5 && memcmp(line + skip, "From ", 5) == 0 &&
+	       header_name_length(line, len, &value_at) == 0;
+}
+
+/* Keeps a line, with the characters that could end it made spaces. */
+static void keep_line(struct header_block *h, const char *line, size_t len)
+{
+	char *to;
+	size_t i;
+
+	if (h->too_large || h->no_memory)
+		return;
+	if (len + 2 > h->text.max - h->text.len) {
+		h->too_large = true;
+		return;
+	}
+	to = buf_reserve(&h->text, len + 2);
+	if (to == NULL) {
+		h->no_memory = true;
+		return;
+	}
+	for (i = 0; i < len; i++) {
+		to[i] = line[i] == '\r' || line[i] == '\n' || line[i] == '\0'
+				? ' '
+				: line[i];
+	}
+	memcpy(to + len, "\r\n", 2);
+	h->text.len += len + 2;
+}
+
+int header_block_add(struct header_block *h, const char *line, size_t len)
+{
+	struct header_field field;
+	bool first = h->lines == 0, folded;
+	size_t value_at;
+
+	if (h->ended)
+		return 0;
+	h->lines++;
+	if (first && is_mbox_line(line, len))
+		return 1;
+	folded = len > 0 && (line[0] == ' ' || line[0] == '\t') &&
+		 (h->text.len > 0 || h->too_large || h->no_memory);
+	field.name = line;
+	field.name_len = header_name_length(line, len, &value_at);
+	if (field.name_len == 0 && !folded) {
+		h->ended = true;
+		h->empty_line = len == 0;
+		return len == 0 ? 1 : 0;
+	}
+	if (field.name_len > 0 && header_field_is(&field, "Received"))
+		h->received++;
+	keep_line(h, line, len);
+	return 1;
+}
+
+static unsigned field_traits(const struct header_field *f)
+{
+	const char *line = f->whole, *end = f->whole + f->whole_len, *lf;
+	unsigned traits = 0;
+	size_t len, text;
+
+	if (f->whole[f->name_len] != ':')
+		traits |= TRAIT_GAP;
+	if (!text_is_ascii(f->value, f->value_len))
+		traits |= TRAIT_8BIT;
+	for (; line < end; line += len) {
+		lf = memchr(line, '\n', (size_t)(end - line));
+		len = (size_t)((lf != NULL ? lf + 1 : end) - line);
+		for (text = 0; text < len && header_is_space(line[text]);)
+			text++;
+		if (text == len)
+			traits |= TRAIT_BLANK;
+		if (len > HEADER_LINE_MAX + 2)
+			traits |= TRAIT_LONG;
+	}
+	return traits;
+}
+
+/* Copies the field to *to without white space before the colon and without
+ * blank lines, and makes *out the copy. */
+static int clean_field(
+	struct buf *to, const struct header_field *f, struct header_field *out)
+{
+	const char *line = f->value, *end = f->whole + f->whole_len, *lf;
+	size_t len, text, pos = 0;
+
+	buf_clear(to);
+	if (buf_add(to, f->name, f->name_len) != 0 || buf_add(to, ":", 1) != 0)
+		return -1;
+	for (; line < end; line += len) {
+		lf = memchr(line, '\n', (size_t)(end - line));
+		len = (size_t)((lf != NULL ? lf + 1 : end) - line);
+		for (text = 0; text < len && header_is_space(line[text]);)
+			text++;
+		if (text == len && line != f->value)
+			continue;
+		if (buf_add(to, line, len) != 0)
+			return -1;
+	}
+	return header_field_next(to->data, to->len, &pos, out) == 1 ? 0 : -1;
+}
+
+/* Encodes what must be. Makes *field the result, which lies in r->encoded.
+ * *limit_out: of a line. */
+static int encode_field(
+	struct repair *r, struct header_field *field, size_t *limit_out)
+{
+	struct header_encoding done;
+	size_t pos = 0;
+
+	if (r->context->smtputf8 &&
+		text_is_utf8(field->value, field->value_len)) {
+		r->result->needs_smtputf8 = true;
+		return 0;
+	}
+	buf_clear(&r->encoded);
+	if (header_encode(&r->encoded, field, &done) != 0)
+		return -1;
+	if (done.utf8)
+		r->result->needs_smtputf8 = true;
+	if (done.changed) {
+		r->result->repairs |= HEADER_ENCODED_8BIT;
+		*limit_out = RFC2047_LINE_MAX;
+	}
+	return header_field_next(
+		       r->encoded.data, r->encoded.len, &pos, field) == 1
+		       ? 0
+		       : -1;
+}
+
+static int add_field(struct repair *r, const struct header_field *f)
+{
+	unsigned traits = field_traits(f);
+	struct header_field field;
+	size_t limit = HEADER_LINE_MAX;
+	bool folded = false;
+
+	if (traits == 0)
+		return buf_add(r->out, f->whole, f->whole_len);
+	if (clean_field(&r->clean, f, &field) != 0)
+		return -1;
+	if ((traits & TRAIT_8BIT) && encode_field(r, &field, &limit) != 0)
+		return -1;
+	if (header_fold(r->out, &field, limit, &folded) != 0)
+		return -1;
+	if (folded && (traits & TRAIT_LONG))
+		r->result->repairs |= HEADER_FOLDED;
+	return 0;
+}
+
+/* The flag to set once the field was seen; NULL: it may be missing. */
+static bool *required_flag(struct repair *r, const struct header_field *f)
+{
+	if (header_field_is(f, "Date"))
+		return &r->date;
+	if (header_field_is(f, "Message-ID"))
+		return &r->message_id;
+	if (header_field_is(f, "From"))
+		return &r->from;
+	return NULL;
+}
+
+static int add_fields(struct repair *r, const struct header_block *h)
+{
+	struct header_field f;
+	size_t pos = 0;
+	bool *seen;
+
+	while (header_field_next(h->text.data, h->text.len, &pos, &f) == 1) {
+		if (header_field_is(&f, "Bcc") ||
+			header_field_is(&f, "Resent-Bcc")) {
+			r->result->repairs |= HEADER_REMOVED_BCC;
+			continue;
+		}
+		seen = required_flag(r, &f);
+		if (seen != NULL && header_field_is_empty(&f))
+			continue;
+		if (seen != NULL)
+			*seen = true;
+		if (add_field(r, &f) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Adds a field of our own. Its value comes from our side, but may quote what a
+ * client said: no line end gets by, and 8-bit text only where it must (an
+ * address) or was asked for. */
+static int add_own(
+	struct repair *r, const char *name, const char *value, size_t limit)
+{
+	struct header_field f;
+	bool folded = false, utf8;
+	size_t pos = 0, i;
+	char *c;
+
+	buf_clear(&r->clean);
+	if (buf_addf(&r->clean, "%s: %s", name, value) != 0)
+		return -1;
+	utf8 = text_is_utf8(value, strlen(value)) &&
+	       (r->context->smtputf8 || strcmp(name, "From") == 0);
+	for (i = 0; i < r->clean.len; i++) {
+		c = &r->clean.data[i];
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
+		else if (*c == 127 || ((unsigned char)*c > 127 && !utf8))
+			*c = '?';
+	}
+	if (!text_is_ascii(r->clean.data, r->clean.len))
+		r->result->needs_smtputf8 = true;
+	if (buf_add_string(&r->clean, "\r\n") != 0 ||
+		header_field_next(r->clean.data, r->clean.len, &pos, &f) != 1)
+		return -1;
+	return header_fold(r->out, &f, limit, &folded);
+}
+
+static int add_message_id(struct repair *r)
+{
+	buf_clear(&r->encoded);
+	if (buf_addf(&r->encoded, "<%s>", r->context->message_id) != 0)
+		return -1;
+	return add_own(r, "Message-ID", r->encoded.data, HEADER_LINE_MAX);
+}
+
+static int add_missing(struct repair *r)
+{
+	const struct header_context *c = r->context;
+	unsigned *repairs = &r->result->repairs;
+	char date[DATE_TEXT_MAX];
+
+	if (!r->date) {
+		*repairs |= HEADER_ADDED_DATE;
+		header_date_print(
+			c->now_s, c->utc_offset_s, date, sizeof(date));
+		if (add_own(r, "Date", date, HEADER_LINE_MAX) != 0)
+			return -1;
+	}
+	if (!r->message_id) {
+		*repairs |= HEADER_ADDED_MESSAGE_ID;
+		if (add_message_id(r) != 0)
+			return -1;
+	}
+	if (!r->from) {
+		*repairs |= HEADER_ADDED_FROM;
+		if (add_own(r, "From", c->from_address, HEADER_LINE_MAX) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_all(struct repair *r, const struct header_block *h)
+{
+	if (add_own(r, "Received", r->context->received, RECEIVED_LINE_MAX) !=
+		0)
+		return -1;
+	if (add_fields(r, h) != 0 || add_missing(r) != 0)
+		return -1;
+	return buf_add_string(r->out, "\r\n");
+}
+
+int header_repair(const struct header_block *h, const struct header_context *c,
+	struct buf *out, struct header_result *result, struct err *err)
+{
+	struct repair r = {.context = c, .out = out, .result = result};
+	size_t begin = out->len;
+	int rc;
+
+	memset(result, 0, sizeof(*result));
+	if (h->no_memory)
+		return err_set(err, ERR_SYSTEM, "no memory for the header");
+	if (h->too_large)
+		return err_set(err, ERR_LIMIT,
+			"the header is larger than %d octets",
+			HEADER_BLOCK_MAX);
+	if (h->received > HEADER_RECEIVED_MAX)
+		return err_set(err, ERR_PROTOCOL,
+			"%u Received fields, more than %d: a mail loop",
+			h->received, HEADER_RECEIVED_MAX);
+	buf_init(&r.clean, FIELD_WORK_MAX);
+	buf_init(&r.encoded, FIELD_WORK_MAX);
+	if (!h->empty_line)
+		result->repairs |= HEADER_ENDED_EARLY;
+	errno = 0;
+	rc = add_all(&r, h);
+	if (rc != 0) {
+		out->len = begin;
+		if (out->data != NULL)
+			out->data[begin] = '\0';
+		if (errno == ENOMEM)
+			err_set(err, ERR_SYSTEM, "no memory for the header");
+		else
+			err_set(err, ERR_LIMIT,
+				"the repaired header is larger than %zu octets",
+				out->max);
+	}
+	buf_free(&r.clean);
+	buf_free(&r.encoded);
+	return rc;
+}
+
+const char *header_repairs_print(unsigned repairs, char *text, size_t size)
+{
+	size_t i, len = 0;
+	int n;
+
+	if (size == 0)
+		return text;
+	text[0] = '\0';
+	for (i = 0; i < COUNT_OF(repair_rows); i++) {
+		if (!(repairs & repair_rows[i].repair))
+			continue;
+		n = snprintf(text + len, size - len, "%s%s", len > 0 ? "," : "",
+			repair_rows[i].text);
+		if (n < 0 || (size_t)n >= size - len) {
+			text[len] = '\0'; /* no half words */
+			break;
+		}
+		len += (size_t)n;
+	}
+	return text;
+}
+
+const char *header_date_print(
+	int64_t now_s, int utc_offset_s, char *text, size_t size)
+{
+	static const char days[][4] = {
+		"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+	static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May",
+		"Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	/* What is shown as the zone is what was added, to the minute. */
+	int minutes = utc_offset_s / 60, shown;
+	struct tm tm = {0};
+	time_t local;
+
+	if (utc_offset_s > UTC_OFFSET_MAX_S || utc_offset_s < -UTC_OFFSET_MAX_S)
+		minutes = 0;
+	if (now_s > DATE_MAX_S || now_s < DATE_MIN_S)
+		now_s = minutes = 0;
+	local = (time_t)(now_s + (int64_t)minutes * 60);
+	gmtime_r(&local, &tm);
+	shown = minutes < 0 ? -minutes : minutes;
+	snprintf(text, size, "%s, %02d %s %04d %02d:%02d:%02d %c%02d%02d",
+		days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
+		tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		minutes < 0 ? '-' : '+', shown / 60, shown % 60);
+	return text;
+}
