@@ -7,7 +7,7 @@ import ssl
 import struct
 
 from lib.daemon import quoted
-from lib.fakegmail import PASSWORD, USER
+from lib.fakegmail import HOST, PASSWORD, SNI, USER
 from lib.harness import main, scenario, wait_for
 from lib.smtpclient import Client, Refused, message, stuff
 
@@ -18,7 +18,7 @@ def context(fake):
     return ssl.create_default_context(cafile=fake.ca_file)
 
 
-def secure(fake, host="localhost"):
+def secure(fake, host=HOST):
     """A raw client behind STARTTLS."""
     client = Client(("127.0.0.1", fake.port))
     client.ehlo()
@@ -38,11 +38,11 @@ def logged_in(fake):
 def takes_mail_from_smtplib_on_both_ports(t):
     fake = t.fake()
     data = message(body=b".dot\r\n..\r\nend.\r\n", to="x@example.net")
-    with smtplib.SMTP("localhost", fake.port) as client:
+    with smtplib.SMTP(HOST, fake.port) as client:
         client.starttls(context=context(fake))
         client.login(USER, PASSWORD)
         client.sendmail("a@example.org", ["x@example.net"], data)
-    with smtplib.SMTP_SSL("localhost", fake.implicit_port,
+    with smtplib.SMTP_SSL(HOST, fake.implicit_port,
                           context=context(fake)) as client:
         client.login(USER, PASSWORD)
         client.sendmail("b@example.org", ["x@example.net", "y@example.net"],
@@ -53,7 +53,7 @@ def takes_mail_from_smtplib_on_both_ports(t):
     t.equal(second.recipients, ["x@example.net", "y@example.net"],
             "recipients")
     t.equal((first.tls, first.sni, first.user, first.sender),
-            ("TLSv1.3", "localhost", USER, "a@example.org"), "session")
+            ("TLSv1.3", SNI, USER, "a@example.org"), "session")
     t.equal(fake.logins, [(USER, True, "TLSv1.3")] * 2, "logins")
     t.clean(fake)
 
@@ -284,7 +284,7 @@ def the_harness_keeps_deadlines_and_quotes(t):
     text = t.daemon(fake, max_clients=3, account={"tls": "implicit"}) \
         .config_text()
     for line in ('listen = {"127.0.0.1:0"}', "max-clients = 3",
-                 '  tls = "implicit"', '  host = "localhost"',
+                 '  tls = "implicit"', '  host = "%s"' % HOST,
                  "  port = %d" % fake.port):
         t.true(line + "\n" in text, "%r is not in:\n%s" % (line, text))
 

@@ -13,6 +13,7 @@ import time
 
 from . import proc
 from .control import Control
+from .fakegmail import HOST
 from .smtpclient import Client
 
 TOP = os.environ.get("top_builddir") or os.path.join(
@@ -103,7 +104,7 @@ class Daemon(Control):
         if self.fake:
             section.update({
                 "username": self.fake.behaviour.user,
-                "host": "localhost",
+                "host": HOST,
                 "port": self.fake.port,
                 "ca-file": self.fake.ca_file,
             })

@@ -17,6 +17,16 @@ import threading
 from .fakesession import Session
 from .pki import Pki
 
+def resolves(name):
+    try:
+        return bool(socket.getaddrinfo(name, None))
+    except OSError:
+        return False
+
+
+# Its name, so that SNI is seen; a bare chroot has no /etc/hosts.
+HOST = "localhost" if resolves("localhost") else "127.0.0.1"
+SNI = HOST if HOST == "localhost" else None
 USER = "someone@gmail.com"
 PASSWORD = "abcdefghijklmnop"
 
