@@ -16,6 +16,10 @@
 
 /* How much of the original's header block a report quotes. */
 #define REPORT_HEADERS_MAX (32 * 1024)
+/* Recipients named in a report; beyond, only their number is told. */
+#define REPORT_RECIPIENTS_MAX 1000
+/* Room that is always enough for a report. */
+#define REPORT_SIZE_MAX (4 * 1024 * 1024)
 
 enum report_kind {
 	REPORT_FAILED,  /* recipients failed for good */
@@ -30,15 +34,16 @@ struct report {
 	const char *to;                  /* who gets the report */
 	const char *from;                /* the account's address */
 	const char *hostname;            /* of this relay */
+	const char *remote;              /* the server that answered, or NULL */
 	uint64_t id;                     /* of the report itself */
 	int64_t now_s;
-	int64_t expire_s; /* DELAYED: seconds until we give up; -1 unknown */
+	int64_t expire_s;   /* DELAYED: seconds until we give up; -1 unknown */
 	const char *advice; /* what to do, or NULL */
 };
 
-/* Writes the whole report message (CRLF lines, not dot-stuffed) to out. Returns
- * 0, -1 with err when out is full. An unreadable original only loses its
- * headers' part. */
+/* Writes the whole report message (CRLF lines, 7-bit but for a UTF-8 address in
+ * To, not dot-stuffed) to out. Returns 0, -1 with err when out is full. An
+ * unreadable original only loses its headers' part. */
 int report_write(const struct report *r, struct buf *out, struct err *err);
 
 /* Who hears about a message: its reverse-path when that is an address that can

@@ -1,0 +1,38 @@
+/*
+ * report_sample.h - reports to look at: the kinds and the hard cases.
+ * Used by:    test_report, and report_parses.py through report_samples.
+ */
+#ifndef TESTS_UNIT_REPORT_SAMPLE_H
+#define TESTS_UNIT_REPORT_SAMPLE_H
+
+#include "base/buf.h"
+#include "relay/report.h"
+
+#include <stddef.h>
+
+struct report_rcpt {
+	const char *address;
+	enum rcpt_state state;
+	const char *reply; /* NULL: none */
+};
+
+struct report_sample {
+	const char *name;
+	enum report_kind kind;
+	const char *message; /* the original; NULL: cannot be read */
+	const char *to;
+	const char *hostname;
+	const char *remote;
+	const char *advice;
+	const char *reason;
+	int64_t expire_s;
+	struct report_rcpt rcpts[4];
+};
+
+extern const struct report_sample report_samples[];
+extern const size_t report_sample_count;
+
+/* Writes the report of the sample. Returns what report_write() does. */
+int report_sample_write(const struct report_sample *sample, struct buf *out);
+
+#endif
