@@ -76,11 +76,12 @@ void dispatch_flush(struct dispatch *d);
 size_t dispatch_account_count(const struct dispatch *d);
 struct account *dispatch_account(const struct dispatch *d, size_t index);
 
-/* What happens to the message id from now on (0: to every message, so that one
- * may be followed that is not in yet) is told to fn, until its end or
+/* What happens to the message id from now on is told to fn, until its end or
  * dispatch_unfollow(): "attempt", "deferred", "delivered", "failed", "paused"
- * and "deleted", with a sentence. Who follows one message is forgotten when
- * last was told. At most FOLLOWERS_MAX at a time. Returns 0, -1 with err. */
+ * and "deleted", with a sentence. One that is not known may be on its way; one
+ * that ended lately, or waits for its account, is told of from inside. Who
+ * follows is forgotten when last was told. At most FOLLOWERS_MAX at a time.
+ * Returns 0, -1 with err. */
 #define FOLLOWERS_MAX 32
 typedef void follow_fn(
 	void *arg, uint64_t id, const char *event, const char *text, bool last);
