@@ -1,0 +1,92 @@
+/*
+ * ctl.h - what the commands of gmrelayctl share: options, arguments, exit
+ *         status, the table of commands.
+ * Used by:    ctl/.
+ * Source:     gmrelayctl(8).
+ */
+#ifndef GMRELAY_CTL_CTL_H
+#define GMRELAY_CTL_CTL_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct client;
+struct conf;
+struct conf_problems;
+
+/* Exit status. */
+enum ctl_status {
+	CTL_FINE = 0,
+	CTL_TROUBLE = 1, /* something failed, or needs a person */
+	CTL_UNKNOWN = 2, /* cannot tell: usage, daemon out of reach */
+};
+
+struct ctl {
+	const char *conf_file;
+	const char *socket; /* as given; NULL: by the configuration */
+	bool json;
+	bool tty;       /* stdout is a terminal */
+	unsigned width; /* of the terminal */
+	bool loaded;
+	struct conf *conf; /* NULL: cannot be read */
+	struct conf_problems *problems;
+};
+
+enum ctl_option {
+	OPT_ALL = 1 << 0,
+	OPT_FAILED = 1 << 1,
+	OPT_TIMEOUT = 1 << 2,
+	OPT_SPOOL = 1 << 3,
+};
+
+/* The arguments of a command, options taken out. */
+struct ctl_args {
+	bool all;
+	bool failed;
+	int timeout_s; /* 0: none given */
+	const char *spool;
+	char **rest;
+	int count;
+};
+
+typedef enum ctl_status ctl_run_fn(
+	struct ctl *ctl, const struct ctl_args *args);
+
+/* The configuration, read at the first call; NULL when it cannot be used
+ * (ctl->problems says why). */
+const struct conf *ctl_conf(struct ctl *ctl);
+
+/* True when the configuration's file is there for this user: what is wrong with
+ * it then is its content. */
+bool ctl_conf_is_readable(const struct ctl *ctl);
+
+const char *ctl_socket_path(struct ctl *ctl);
+
+/* Opens the control socket. Returns NULL after telling on stderr why not. */
+struct client *ctl_open(struct ctl *ctl);
+
+/* Tells err on stderr, as one clean line. */
+void ctl_complain(const struct err *err);
+
+ctl_run_fn ctl_status;
+ctl_run_fn ctl_queue_list;
+ctl_run_fn ctl_queue_show;
+ctl_run_fn ctl_queue_cat;
+ctl_run_fn ctl_queue_hold;
+ctl_run_fn ctl_queue_release;
+ctl_run_fn ctl_queue_retry;
+ctl_run_fn ctl_queue_delete;
+ctl_run_fn ctl_queue_flush;
+ctl_run_fn ctl_account_list;
+ctl_run_fn ctl_account_pause;
+ctl_run_fn ctl_account_resume;
+ctl_run_fn ctl_reload;
+ctl_run_fn ctl_test;
+ctl_run_fn ctl_doctor;
+ctl_run_fn ctl_spool_check;
+ctl_run_fn ctl_spool_export;
+
+#endif

@@ -1,0 +1,307 @@
+/*
+ * main.c - gmrelayctl: options, the table of commands, help.
+ */
+#include "config.h"
+
+#include "base/conf.h"
+#include "base/util.h"
+#include "ctl/client.h"
+#include "ctl/ctl.h"
+#include "ctl/text.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { TIMEOUT_MAX_S = 24 * 3600, WIDTH_DEFAULT = 80, WIDTH_MIN = 40 };
+
+static const struct command {
+	const char *group; /* "" where the verb stands alone */
+	const char *verb;
+	ctl_run_fn *run;
+	unsigned options; /* enum ctl_option */
+	int min, max;     /* arguments; max -1: any number */
+	const char *arguments;
+	const char *help;
+} commands[] = {
+	{"", "status", ctl_status, 0, 0, 0, "",
+		"how things are; 1 when something needs you"},
+	{"queue", "list", ctl_queue_list, OPT_FAILED, 0, 0, "[--failed]",
+		"messages that wait, or that failed"},
+	{"queue", "show", ctl_queue_show, 0, 1, 1, "ID",
+		"a message's recipients and history"},
+	{"queue", "cat", ctl_queue_cat, 0, 1, 1, "ID", "the message itself"},
+	{"queue", "hold", ctl_queue_hold, OPT_ALL, 0, -1, "ID...|--all",
+		"keep, do not send until released"},
+	{"queue", "release", ctl_queue_release, OPT_ALL, 0, -1, "ID...|--all",
+		"send what was held"},
+	{"queue", "retry", ctl_queue_retry, OPT_ALL | OPT_FAILED, 0, -1,
+		"ID...|--all|--failed", "try now; also what failed"},
+	{"queue", "delete", ctl_queue_delete, OPT_ALL | OPT_FAILED, 0, -1,
+		"ID...|--all|--failed", "delete without a report"},
+	{"queue", "flush", ctl_queue_flush, 0, 0, 0, "",
+		"try everything that waits now"},
+	{"account", "list", ctl_account_list, 0, 0, 0, "",
+		"accounts, their state and limits"},
+	{"account", "pause", ctl_account_pause, OPT_ALL, 0, 1, "NAME|--all",
+		"send nothing by it until resumed"},
+	{"account", "resume", ctl_account_resume, OPT_ALL, 0, 1, "NAME|--all",
+		"use it again, at once"},
+	{"", "reload", ctl_reload, OPT_TIMEOUT, 0, 0, "",
+		"read the configuration and credentials again"},
+	{"", "test", ctl_test, OPT_TIMEOUT, 1, 1, "ADDRESS [--timeout SECONDS]",
+		"send a message and watch it arrive at Gmail"},
+	{"", "doctor", ctl_doctor, 0, 0, 0, "",
+		"look for what is wrong, and say how to cure it"},
+	{"spool", "check", ctl_spool_check, OPT_SPOOL, 0, 0, "[--spool DIR]",
+		"read the spool without the daemon"},
+	{"spool", "export", ctl_spool_export, OPT_SPOOL | OPT_FAILED, 1, 1,
+		"[--spool DIR] [--failed] DIR",
+		"write what is not delivered as files"},
+};
+
+/* --- what the commands share --------------------------------------------- */
+
+const struct conf *ctl_conf(struct ctl *ctl)
+{
+	if (!ctl->loaded) {
+		ctl->loaded = true;
+		ctl->problems = xcalloc(1, sizeof(*ctl->problems));
+		ctl->conf = conf_load(ctl->conf_file, ctl->problems);
+	}
+	return ctl->conf;
+}
+
+bool ctl_conf_is_readable(const struct ctl *ctl)
+{
+	return access(ctl->conf_file, R_OK) == 0;
+}
+
+const char *ctl_socket_path(struct ctl *ctl)
+{
+	if (ctl->socket != NULL)
+		return ctl->socket;
+	if (ctl_conf(ctl) != NULL)
+		return ctl->conf->control;
+	return RUNSTATEDIR "/gmrelayd/control.sock";
+}
+
+void ctl_complain(const struct err *err)
+{
+	fputs("gmrelayctl: ", stderr);
+	text_put(stderr, err->text);
+	fputc('\n', stderr);
+}
+
+struct client *ctl_open(struct ctl *ctl)
+{
+	struct err err;
+	struct client *client = client_open(ctl_socket_path(ctl), &err);
+
+	if (client == NULL)
+		ctl_complain(&err);
+	return client;
+}
+
+/* --- usage --------------------------------------------------------------- */
+
+static void print_help(FILE *to)
+{
+	char left[80];
+	size_t i;
+
+	fputs("usage: gmrelayctl [-c FILE] [-s SOCKET] [--json] COMMAND\n\n",
+		to);
+	for (i = 0; i < COUNT_OF(commands); i++) {
+		snprintf(left, sizeof(left), "%s%s%s%s%s", commands[i].group,
+			commands[i].group[0] != '\0' ? " " : "",
+			commands[i].verb,
+			commands[i].arguments[0] != '\0' ? " " : "",
+			commands[i].arguments);
+		fprintf(to, "  %-36s %s\n", left, commands[i].help);
+	}
+	fprintf(to, "  %-36s %s\n", "help", "this text");
+	fputs("\n-c FILE    configuration, by default " SYSCONFDIR
+	      "/gmrelayd/gmrelayd.conf\n"
+	      "-s SOCKET  control socket, by default as configured\n"
+	      "--json     one JSON document, for programs\n"
+	      "\nExit status: 0 all well, 1 something failed or needs you, "
+	      "2 cannot tell.\n",
+		to);
+}
+
+static enum ctl_status wrong(const char *what, const char *about)
+{
+	struct err err;
+
+	err_set(&err, ERR_SYNTAX, "%s%s%s; see gmrelayctl help", what,
+		about != NULL ? " " : "", about != NULL ? about : "");
+	ctl_complain(&err);
+	return CTL_UNKNOWN;
+}
+
+static int read_seconds(const char *text, int *out)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (errno != 0 || *end != '\0' || end == text || value < 1 ||
+		value > TIMEOUT_MAX_S)
+		return -1;
+	*out = (int)value;
+	return 0;
+}
+
+/* Takes the options out of argv, wherever they stand; "--" ends them. */
+static enum ctl_status read_args(struct ctl *ctl, const struct command *command,
+	int argc, char **argv, struct ctl_args *out)
+{
+	enum {
+		LONG_ALL = 256,
+		LONG_FAILED,
+		LONG_TIMEOUT,
+		LONG_SPOOL,
+		LONG_JSON
+	};
+	static const struct option options[] = {
+		{"all", no_argument, NULL, LONG_ALL},
+		{"failed", no_argument, NULL, LONG_FAILED},
+		{"timeout", required_argument, NULL, LONG_TIMEOUT},
+		{"spool", required_argument, NULL, LONG_SPOOL},
+		{"json", no_argument, NULL, LONG_JSON},
+		{NULL, 0, NULL, 0},
+	};
+	unsigned used = 0;
+	int option;
+
+	optind = 0; /* glibc: start afresh, with argv[0] as the verb */
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == LONG_JSON) {
+			ctl->json = true;
+			continue;
+		}
+		if (option < LONG_ALL || option > LONG_SPOOL)
+			return wrong("a bad option for", command->verb);
+		used |= 1U << (option - LONG_ALL);
+		out->all |= option == LONG_ALL;
+		out->failed |= option == LONG_FAILED;
+		if (option == LONG_SPOOL)
+			out->spool = optarg;
+		if (option == LONG_TIMEOUT &&
+			read_seconds(optarg, &out->timeout_s) != 0)
+			return wrong("--timeout wants seconds, not", optarg);
+	}
+	if ((used & ~command->options) != 0)
+		return wrong("an option that is not for", command->verb);
+	out->rest = argv + optind;
+	out->count = argc - optind;
+	if (out->count < command->min ||
+		(command->max >= 0 && out->count > command->max))
+		return wrong(
+			"the wrong number of arguments for", command->verb);
+	return CTL_FINE;
+}
+
+static const struct command *find_command(int argc, char **argv, int *used_out)
+{
+	const struct command *c;
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(commands); i++) {
+		c = &commands[i];
+		*used_out = c->group[0] != '\0' ? 2 : 1;
+		if (argc < *used_out ||
+			strcmp(argv[*used_out - 1], c->verb) != 0)
+			continue;
+		if (*used_out == 1 || strcmp(argv[0], c->group) == 0)
+			return c;
+	}
+	return NULL;
+}
+
+static void look_at_terminal(struct ctl *ctl)
+{
+	struct winsize size;
+
+	ctl->tty = isatty(STDOUT_FILENO) != 0;
+	ctl->width = WIDTH_DEFAULT;
+	if (ctl->tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
+		size.ws_col >= WIDTH_MIN)
+		ctl->width = size.ws_col;
+}
+
+static enum ctl_status run_command(struct ctl *ctl, int argc, char **argv)
+{
+	const struct command *command;
+	struct ctl_args args = {0};
+	enum ctl_status status;
+	int used;
+
+	if (argc > 0 && strcmp(argv[0], "help") == 0) {
+		print_help(stdout);
+		return CTL_FINE;
+	}
+	if (argc == 0) {
+		print_help(stderr);
+		return CTL_UNKNOWN;
+	}
+	command = find_command(argc, argv, &used);
+	if (command == NULL)
+		return wrong("there is no command", argv[0]);
+	status = read_args(
+		ctl, command, argc - used + 1, argv + used - 1, &args);
+	if (status == CTL_FINE)
+		status = command->run(ctl, &args);
+	/* a full disk or a closed pipe must not pass as success */
+	if (fflush(stdout) != 0 || ferror(stdout))
+		status = CTL_UNKNOWN;
+	conf_free(&ctl->conf);
+	free(ctl->problems);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	struct ctl ctl = {.conf_file = SYSCONFDIR "/gmrelayd/gmrelayd.conf"};
+	int option;
+
+	setlocale(LC_CTYPE, "");
+	look_at_terminal(&ctl);
+	while ((option = getopt_long(argc, argv, "+c:s:hV", options, NULL)) !=
+		-1) {
+		switch (option) {
+		case 'c':
+			ctl.conf_file = optarg;
+			break;
+		case 's':
+			ctl.socket = optarg;
+			break;
+		case 'j':
+			ctl.json = true;
+			break;
+		case 'h':
+			print_help(stdout);
+			return CTL_FINE;
+		case 'V':
+			puts("gmrelayctl " PACKAGE_VERSION);
+			return CTL_FINE;
+		default:
+			print_help(stderr);
+			return CTL_UNKNOWN;
+		}
+	}
+	return (int)run_command(&ctl, argc - optind, argv + optind);
+}

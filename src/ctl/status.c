@@ -1,0 +1,343 @@
+/*
+ * status.c - gmrelayctl status, account, reload.
+ */
+#include "config.h"
+
+#include "base/conf.h"
+#include "base/util.h"
+#include "ctl/client.h"
+#include "ctl/ctl.h"
+#include "ctl/json.h"
+#include "ctl/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RELOAD_TIMEOUT_S = 30 };
+
+/* A held account, or one over its quota, needs a person or at least patience
+ * that a person should know of; a throttled one helps itself. */
+static bool account_needs_person(const json_t *account)
+{
+	const char *state = json_text(account, "state");
+
+	return strcmp(state, "held") == 0 || strcmp(state, "over-quota") == 0;
+}
+
+static bool needs_person(const json_t *status)
+{
+	const json_t *accounts = json_object_get(status, "accounts");
+	size_t i;
+
+	for (i = 0; i < json_array_size(accounts); i++)
+		if (account_needs_person(json_array_get(accounts, i)))
+			return true;
+	return json_number(json_object_get(status, "queue"), "failed_unseen") >
+	       0;
+}
+
+/* --- status -------------------------------------------------------------- */
+
+static void print_queue(const json_t *queue)
+{
+	char oldest[TEXT_SHORT];
+	int64_t failed = json_number(queue, "failed");
+	int64_t unseen = json_number(queue, "failed_unseen");
+
+	printf("queue     %lld waiting, %lld of them being sent, %lld held",
+		(long long)json_number(queue, "queued"),
+		(long long)json_number(queue, "sending"),
+		(long long)json_number(queue, "held"));
+	if (json_number(queue, "oldest_ms") > 0)
+		printf("; the oldest since %s",
+			text_span(oldest, json_number(queue, "oldest_ms")));
+	if (json_flag(queue, "starting"))
+		printf(" (still being read)");
+	printf("\nfailed    %lld", (long long)failed);
+	if (unseen > 0)
+		printf(", %lld nobody has looked at: gmrelayctl queue list "
+		       "--failed",
+			(long long)unseen);
+	putchar('\n');
+}
+
+static void print_counters(const json_t *counters)
+{
+	const json_t *receiver = json_object_get(counters, "receiver");
+	const json_t *relay = json_object_get(counters, "relay");
+
+	if (receiver != NULL)
+		printf("accepted  %lld messages; %lld clients open, %lld "
+		       "refused\n",
+			(long long)json_number(receiver, "accepted"),
+			(long long)json_number(receiver, "open_sessions"),
+			(long long)json_number(receiver, "refused"));
+	if (relay != NULL)
+		printf("delivered %lld messages to %lld recipients, %lld in "
+		       "doubt\n",
+			(long long)json_number(relay, "delivered"),
+			(long long)json_number(relay, "delivered_recipients"),
+			(long long)json_number(relay, "in_doubt"));
+}
+
+static void print_limit(const json_t *a, const char *key, const char *limit)
+{
+	printf("%lld", (long long)json_number(a, key));
+	if (json_number(a, limit) > 0)
+		printf(" of %lld", (long long)json_number(a, limit));
+}
+
+static void print_account(const struct ctl *ctl, const json_t *a)
+{
+	char next[TEXT_SHORT];
+
+	printf("account   ");
+	text_put(stdout, json_text(a, "name"));
+	fputs(" (", stdout);
+	text_put(stdout, json_text(a, "username"));
+	fputs("): ", stdout);
+	text_put(stdout, json_text(a, "state"));
+	if (json_flag(a, "backing_off"))
+		fputs(", no connection", stdout);
+	if (json_number(a, "next_ms") >= 0)
+		printf(", next try %s",
+			text_until(next, json_number(a, "next_ms")));
+	fputs("; in 24 h ", stdout);
+	print_limit(a, "messages_day", "messages_limit");
+	fputs(" messages, ", stdout);
+	print_limit(a, "recipients_day", "recipients_limit");
+	fputs(" recipients\n", stdout);
+	if (json_text(a, "reason")[0] != '\0')
+		text_put_wrapped(
+			stdout, json_text(a, "reason"), 10, ctl->width);
+}
+
+static void print_status(const struct ctl *ctl, const json_t *status)
+{
+	const json_t *accounts = json_object_get(status, "accounts");
+	size_t i;
+
+	fputs("gmrelayd  ", stdout);
+	text_put(stdout, json_text(status, "version"));
+	printf(" is running\n");
+	print_queue(json_object_get(status, "queue"));
+	print_counters(json_object_get(status, "counters"));
+	for (i = 0; i < json_array_size(accounts); i++)
+		print_account(ctl, json_array_get(accounts, i));
+}
+
+enum ctl_status ctl_status(struct ctl *ctl, const struct ctl_args *args)
+{
+	struct client *client = ctl_open(ctl);
+	bool attention;
+	json_t *status;
+	struct err err;
+
+	(void)args;
+	if (client == NULL)
+		return CTL_UNKNOWN;
+	status = client_call(client, "status", NULL, &err);
+	client_close(&client);
+	if (status == NULL) {
+		ctl_complain(&err);
+		return CTL_UNKNOWN;
+	}
+	attention = needs_person(status);
+	json_object_set_new(status, "needs_person", json_boolean(attention));
+	if (ctl->json)
+		json_print(status);
+	else
+		print_status(ctl, status);
+	json_decref(status);
+	return attention ? CTL_TROUBLE : CTL_FINE;
+}
+
+/* --- accounts ------------------------------------------------------------ */
+
+static void print_account_table(const struct ctl *ctl, const json_t *accounts)
+{
+	static const struct table_column columns[] = {
+		{.title = "NAME", .flexible = true},
+		{.title = "USERNAME", .flexible = true},
+		{.title = "STATE"},
+		{.title = "NEXT"},
+		{.title = "MESSAGES", .right = true},
+		{.title = "RECIPIENTS", .right = true},
+		{.title = "REASON", .flexible = true},
+	};
+	char next[TEXT_SHORT], messages[TEXT_SHORT], recipients[TEXT_SHORT];
+	struct table *t = table_new(
+		columns, COUNT_OF(columns), ctl->tty ? ctl->width : 0);
+	const json_t *a;
+	size_t i;
+
+	for (i = 0; i < json_array_size(accounts); i++) {
+		a = json_array_get(accounts, i);
+		snprintf(messages, sizeof(messages), "%lld",
+			(long long)json_number(a, "messages_day"));
+		snprintf(recipients, sizeof(recipients), "%lld",
+			(long long)json_number(a, "recipients_day"));
+		table_row(t,
+			(const char *const[]){json_text(a, "name"),
+				json_text(a, "username"), json_text(a, "state"),
+				json_number(a, "next_ms") >= 0
+					? text_until(next,
+						  json_number(a, "next_ms"))
+					: "",
+				messages, recipients, json_text(a, "reason")});
+	}
+	table_end(&t);
+}
+
+enum ctl_status ctl_account_list(struct ctl *ctl, const struct ctl_args *args)
+{
+	struct client *client = ctl_open(ctl);
+	json_t *status = NULL;
+	struct err err;
+
+	(void)args;
+	if (client == NULL)
+		return CTL_UNKNOWN;
+	status = client_call(client, "status", NULL, &err);
+	client_close(&client);
+	if (status == NULL) {
+		ctl_complain(&err);
+		return CTL_UNKNOWN;
+	}
+	if (ctl->json)
+		json_print(json_object_get(status, "accounts"));
+	else
+		print_account_table(ctl, json_object_get(status, "accounts"));
+	json_decref(status);
+	return CTL_FINE;
+}
+
+static enum ctl_status simple_call(
+	struct ctl *ctl, const char *command, json_t *arguments)
+{
+	struct client *client = ctl_open(ctl);
+	json_t *answer = NULL;
+	struct err err;
+
+	if (client == NULL) {
+		json_decref(arguments);
+		return CTL_UNKNOWN;
+	}
+	answer = client_call(client, command, arguments, &err);
+	client_close(&client);
+	if (answer == NULL) {
+		ctl_complain(&err);
+		return CTL_TROUBLE;
+	}
+	if (ctl->json)
+		json_print(answer);
+	json_decref(answer);
+	return CTL_FINE;
+}
+
+static enum ctl_status change_account(
+	struct ctl *ctl, const struct ctl_args *args, const char *command)
+{
+	struct err err;
+
+	if (args->all == (args->count > 0)) {
+		err_set(&err, ERR_SYNTAX, "name one account, or say --all");
+		ctl_complain(&err);
+		return CTL_UNKNOWN;
+	}
+	return simple_call(ctl, command,
+		args->all ? json_pack("{s:b}", "all", 1)
+			  : json_pack("{s:s}", "name", args->rest[0]));
+}
+
+enum ctl_status ctl_account_pause(struct ctl *ctl, const struct ctl_args *args)
+{
+	return change_account(ctl, args, "account.pause");
+}
+
+enum ctl_status ctl_account_resume(struct ctl *ctl, const struct ctl_args *args)
+{
+	return change_account(ctl, args, "account.resume");
+}
+
+enum ctl_status ctl_queue_flush(struct ctl *ctl, const struct ctl_args *args)
+{
+	(void)args;
+	return simple_call(ctl, "queue.flush", NULL);
+}
+
+/* --- reload -------------------------------------------------------------- */
+
+/* A configuration that this program can read and finds wrong would be refused
+ * by the daemon too: better told here, with its lines. */
+static bool conf_is_wrong(struct ctl *ctl)
+{
+	struct err err;
+	size_t i;
+
+	if (ctl_conf(ctl) != NULL || !ctl_conf_is_readable(ctl))
+		return false;
+	for (i = 0; i < ctl->problems->count; i++) {
+		err_set(&err, ERR_CONFIG, "%s", ctl->problems->items[i].text);
+		ctl_complain(&err);
+	}
+	fputs("gmrelayctl: nothing was changed\n", stderr);
+	return true;
+}
+
+/* The roles that take a new configuration are new ones: the old relay closes
+ * this connection, and the new one answers at the same socket. */
+static int await_new_relay(
+	struct ctl *ctl, struct client **client, int timeout_s, struct err *err)
+{
+	int64_t until_ms = clock_boot_ms() + (int64_t)timeout_s * 1000;
+	json_t *answer;
+	bool last;
+
+	answer = client_next(*client, timeout_s * 1000, &last, err);
+	json_decref(answer);
+	if (answer != NULL || err->kind != ERR_PROTOCOL)
+		return err_set(err, ERR_CONFIG,
+			"gmrelayd goes on with its old configuration: its log "
+			"says why");
+	client_close(client);
+	*client = client_open(ctl_socket_path(ctl), err);
+	if (*client == NULL || client_ask(*client, "ping", NULL, err) != 0)
+		return -1;
+	until_ms -= clock_boot_ms();
+	answer = client_next(
+		*client, until_ms > 0 ? (int)until_ms : 0, &last, err);
+	json_decref(answer);
+	return answer != NULL ? 0 : -1;
+}
+
+enum ctl_status ctl_reload(struct ctl *ctl, const struct ctl_args *args)
+{
+	int timeout_s =
+		args->timeout_s > 0 ? args->timeout_s : RELOAD_TIMEOUT_S;
+	struct client *client;
+	json_t *answer;
+	struct err err;
+	int rc = -1;
+
+	if (conf_is_wrong(ctl))
+		return CTL_TROUBLE;
+	client = ctl_open(ctl);
+	if (client == NULL)
+		return CTL_UNKNOWN;
+	answer = client_call(client, "reload", NULL, &err);
+	json_decref(answer);
+	if (answer != NULL)
+		rc = await_new_relay(ctl, &client, timeout_s, &err);
+	client_close(&client);
+	if (rc != 0) {
+		ctl_complain(&err);
+		return CTL_TROUBLE;
+	}
+	if (ctl->json)
+		puts("{\"reloaded\":true}");
+	else
+		puts("reloaded");
+	return CTL_FINE;
+}
