@@ -94,7 +94,15 @@ libgmrelay_a_SOURCES = \
 	src/relay/account_internal.h \
 	src/relay/account_state.c \
 	src/relay/auth.h \
+	src/relay/control.c \
 	src/relay/control.h \
+	src/relay/control_client.h \
+	src/relay/control_commands.c \
+	src/relay/control_doctor.c \
+	src/relay/control_json.c \
+	src/relay/control_json.h \
+	src/relay/control_stream.c \
+	src/relay/control_stream.h \
 	src/relay/delivery.h \
 	src/relay/dispatch.c \
 	src/relay/dispatch.h \
@@ -106,9 +114,17 @@ libgmrelay_a_SOURCES = \
 	src/relay/gmail.h \
 	src/relay/ledger.c \
 	src/relay/ledger.h \
+	src/relay/probe.c \
+	src/relay/probe.h \
 	src/relay/relay.c \
 	src/relay/relay.h \
+	src/relay/report.c \
 	src/relay/report.h \
+	src/relay/report_parts.c \
+	src/relay/report_parts.h \
+	src/relay/report_text.c \
+	src/relay/report_text.h \
+	src/relay/report_words.c \
 	src/relay/resolve.h \
 	src/relay/schedule.c \
 	src/relay/schedule.h \
@@ -141,10 +157,32 @@ gmrelay_libs = \
 	$(CONFUSE_LIBS) $(JANSSON_LIBS)
 
 # The programs: take the hash signs away when the file with main() is there.
-#sbin_PROGRAMS += src/gmrelayd
-#src_gmrelayd_SOURCES = src/main.c
-#src_gmrelayd_LDADD = $(gmrelay_libs)
+sbin_PROGRAMS += src/gmrelayd
+src_gmrelayd_SOURCES = src/main.c
+src_gmrelayd_LDADD = $(gmrelay_libs)
 
-#sbin_PROGRAMS += src/gmrelayctl
-#src_gmrelayctl_SOURCES = src/ctl/main.c
-#src_gmrelayctl_LDADD = $(gmrelay_libs)
+sbin_PROGRAMS += src/gmrelayctl
+src_gmrelayctl_SOURCES = \
+	src/ctl/client.c \
+	src/ctl/client.h \
+	src/ctl/ctl.h \
+	src/ctl/doctor.c \
+	src/ctl/doctor_local.c \
+	src/ctl/finding.h \
+	src/ctl/json.c \
+	src/ctl/json.h \
+	src/ctl/main.c \
+	src/ctl/queue.c \
+	src/ctl/smtp.c \
+	src/ctl/smtp.h \
+	src/ctl/spool.c \
+	src/ctl/spool_journal.c \
+	src/ctl/spool_scan.c \
+	src/ctl/spool_scan.h \
+	src/ctl/spool_scan_internal.h \
+	src/ctl/status.c \
+	src/ctl/table.c \
+	src/ctl/test.c \
+	src/ctl/text.c \
+	src/ctl/text.h
+src_gmrelayctl_LDADD = $(gmrelay_libs)

@@ -14,6 +14,8 @@ unit_tests = \
 	tests/unit/test_conf \
 	tests/unit/test_conf_net \
 	tests/unit/test_conf_value \
+	tests/unit/test_control \
+	tests/unit/test_control_queue \
 	tests/unit/test_counters \
 	tests/unit/test_credential \
 	tests/unit/test_err \
@@ -29,8 +31,10 @@ unit_tests = \
 	tests/unit/test_log \
 	tests/unit/test_notify \
 	tests/unit/test_path \
+	tests/unit/test_probe \
 	tests/unit/test_receiver \
 	tests/unit/test_reply \
+	tests/unit/test_report \
 	tests/unit/test_rfc2047 \
 	tests/unit/test_rfc2231 \
 	tests/unit/test_session \
@@ -54,6 +58,23 @@ tests_unit_test_receiver_SOURCES = tests/unit/test_receiver.c $(fake_journal)
 tests_unit_test_session_SOURCES = tests/unit/test_session.c $(session_fixture)
 tests_unit_test_verbs_SOURCES = tests/unit/test_verbs.c $(session_fixture)
 
+# on a fake dispatch; doctor's probe on fakes of all that it uses
+control_fixture = \
+	tests/unit/control_fixture.c \
+	tests/unit/control_fixture.h \
+	tests/unit/fake_dispatch.c \
+	tests/unit/fake_dispatch.h
+tests_unit_test_control_SOURCES = tests/unit/test_control.c $(control_fixture)
+tests_unit_test_control_queue_SOURCES = \
+	tests/unit/test_control_queue.c $(control_fixture)
+report_sample = tests/unit/report_sample.c tests/unit/report_sample.h
+tests_unit_test_report_SOURCES = tests/unit/test_report.c $(report_sample)
+
+# for tests/integration/report_parses.py
+check_PROGRAMS += tests/unit/report_samples
+tests_unit_report_samples_SOURCES = \
+	tests/unit/report_samples.c $(report_sample)
+
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
@@ -76,6 +97,7 @@ integration_lib = \
 	tests/integration/lib/smtpclient.py
 
 integration_tests = \
+	tests/integration/report_parses.py \
 	tests/integration/sandbox_itself.py
 
 if HAVE_PYTHON3
