@@ -28,7 +28,7 @@ enum rcpt_outcome {
 };
 
 struct delivery_rcpt {
-	const char *address; /* borrowed from the delivery's owner */
+	const char *address; /* no brackets; borrowed from the maker */
 	size_t index;        /* the owner's */
 	enum rcpt_outcome outcome;
 	struct reply reply;            /* code 0: none */
@@ -37,7 +37,7 @@ struct delivery_rcpt {
 
 struct delivery {
 	uint64_t id;
-	const char *reverse_path; /* as it goes on the wire */
+	const char *reverse_path; /* for the wire, without its brackets */
 	struct delivery_rcpt rcpts[DELIVERY_RCPT_MAX];
 	size_t rcpt_count;
 	uint64_t size; /* octets of content */

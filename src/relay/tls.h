@@ -28,7 +28,8 @@ void tls_client_free(struct tls_client **t);
 void tls_client_release(struct tls_client *t);
 
 /* A bufferevent that speaks TLS over the connected socket fd and owns it; host
- * is what SNI and the certificate must say. Returns NULL with err. */
+ * is what SNI (a name only) and the certificate must say. Returns NULL with
+ * err; fd is closed then. */
 struct bufferevent *tls_client_connect(struct tls_client *t,
 	struct event_base *base, int fd, const char *host, struct err *err);
 
@@ -42,5 +43,9 @@ int tls_client_confirm(
 /* Why the handshake or connection failed, in words a person can act on
  * ("certificate is for mail.example.com, not smtp.gmail.com"). */
 void tls_client_explain(struct bufferevent *bev, struct err *err);
+
+/* Says goodbye (close_notify, so that the session can be resumed) and frees
+ * the bufferevent and its socket. NULL is fine. */
+void tls_client_close(struct bufferevent **bev);
 
 #endif

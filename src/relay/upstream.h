@@ -51,11 +51,11 @@ struct upstream_trouble {
 	enum scope scope;   /* SCOPE_CONNECTION or SCOPE_ACCOUNT */
 	enum action action; /* RECONNECT, BACK_OFF, THROTTLE, QUOTA, HOLD */
 	enum pause pause;
-	struct reply reply; /* code 0: no reply, see text */
+	struct reply reply;      /* code 0: no reply, see text */
 	char text[ERR_TEXT_MAX]; /* what happened, in words */
 	const char *advice;      /* what to do; never NULL */
-	bool was_idle; /* it came before anything was sent on a reused
-			  connection: nobody's fault */
+	bool was_idle;           /* it came before anything was sent on a reused
+				    connection: nobody's fault */
 };
 
 struct upstream_callbacks {

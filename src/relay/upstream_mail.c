@@ -1,0 +1,471 @@
+/*
+ * upstream_mail.c - one connection to the submission server: the states of a
+ *                   transaction, READY to RSET.
+ *
+ * In one flight go, where PIPELINING is offered (RFC 2920): MAIL, the RCPTs and
+ * DATA; or, with CHUNKING (RFC 3030) and a small message, MAIL, the RCPTs, BDAT
+ * and the message. What was asked is answered in order, so the number of the
+ * answer tells what it is about.
+ */
+#include "config.h"
+
+#include "relay/upstream.h"
+
+#include "base/conf.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "proto/address.h"
+#include "relay/upstream_internal.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+
+#include <string.h>
+
+/* --- what became of the recipients --- */
+
+static enum rcpt_outcome outcome_of(enum action action)
+{
+	switch (action) {
+	case ACTION_FAIL:
+		return OUTCOME_FAIL;
+	case ACTION_SPLIT:
+		return OUTCOME_SPLIT;
+	case ACTION_SUSPECT:
+		return OUTCOME_SUSPECT;
+	default:
+		return OUTCOME_RETRY;
+	}
+}
+
+static void decide(struct delivery_rcpt *rcpt, enum rcpt_outcome outcome,
+	const struct gmail_rule *rule, const struct reply *r)
+{
+	if (rcpt->outcome != OUTCOME_UNTRIED)
+		return;
+	rcpt->outcome = outcome;
+	rcpt->rule = rule;
+	rcpt->reply = *r;
+}
+
+static void decide_all(struct upstream_tx *tx, enum rcpt_outcome outcome,
+	const struct gmail_rule *rule, const struct reply *r)
+{
+	size_t i;
+
+	for (i = 0; i < tx->delivery->rcpt_count; i++)
+		decide(&tx->delivery->rcpts[i], outcome, rule, r);
+}
+
+/* In RCPT a reply that speaks of the message decides the one recipient only:
+ * the others hear their own, and may be delivered to by what is in flight. */
+void upstream_refuse(
+	struct upstream *u, struct delivery_rcpt *rcpt, const struct reply *r)
+{
+	const enum phase phase = upstream_phase(u);
+	const struct gmail_rule *rule = gmail_judge(phase, r);
+
+	if (rule->scope == SCOPE_CONNECTION || rule->scope == SCOPE_ACCOUNT)
+		upstream_note_reply(u, phase, rule, r);
+	else if (rcpt != NULL)
+		decide(rcpt, outcome_of(rule->action), rule, r);
+	else
+		decide_all(&u->tx, outcome_of(rule->action), rule, r);
+	/* RFC 4954 section 6: a login lost on the way is worth another */
+	if (r->code == 530 && u->transactions > 1 &&
+		u->trouble.action == ACTION_HOLD) {
+		u->trouble.scope = SCOPE_CONNECTION;
+		u->trouble.action = ACTION_RECONNECT;
+		u->trouble.pause = PAUSE_NONE;
+	}
+}
+
+bool upstream_was_idle(const struct upstream *u)
+{
+	if (u->state == STATE_READY)
+		return u->transactions > 0;
+	return u->state == STATE_ENVELOPE && u->transactions > 1 &&
+	       u->tx.answered == 0;
+}
+
+enum phase upstream_phase(const struct upstream *u)
+{
+	if (u->state != STATE_ENVELOPE || u->tx.delivery == NULL ||
+		u->tx.answered == 0)
+		return upstream_row(u->state)->phase;
+	if (u->tx.answered <= u->tx.delivery->rcpt_count)
+		return PHASE_RCPT;
+	return PHASE_DATA;
+}
+
+/* The message may have been delivered though nobody said so. */
+static bool is_in_doubt(const struct upstream *u)
+{
+	const struct upstream_tx *tx = &u->tx;
+
+	if (!tx->last_byte || tx->judged || tx->mail_refused ||
+		!upstream_flushed(u))
+		return false;
+	return tx->accepted_count > 0 ||
+	       tx->answered <= tx->delivery->rcpt_count;
+}
+
+/* Recipients that the server wants in further transactions: at once, but only
+ * if this one got anywhere. */
+static void check_split(struct delivery *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->rcpt_count; i++)
+		if (d->rcpts[i].outcome != OUTCOME_SPLIT)
+			return;
+	for (i = 0; i < d->rcpt_count; i++)
+		d->rcpts[i].outcome = OUTCOME_RETRY;
+}
+
+void upstream_finish_delivery(struct upstream *u)
+{
+	struct delivery *d = u->tx.delivery;
+	size_t i;
+
+	if (d == NULL)
+		return;
+	d->in_doubt = is_in_doubt(u);
+	check_split(d);
+	for (i = 0; i < d->rcpt_count; i++) {
+		if (d->rcpts[i].outcome != OUTCOME_UNTRIED)
+			continue;
+		reply_init(&d->rcpts[i].reply);
+		d->rcpts[i].rule = NULL;
+	}
+	u->tx.delivery = NULL;
+	u->callbacks.on_finished(u->callbacks.arg, u, d);
+}
+
+/* --- READY --- */
+
+void upstream_ready_enter(struct upstream *u)
+{
+	u->pump = true;
+	if (u->ready_ms == 0)
+		u->callbacks.on_ready(u->callbacks.arg, u, u->offer.size_max);
+	u->ready_ms = clock_boot_ms();
+}
+
+/* Between two messages: is this connection old enough? */
+static bool is_worn(const struct upstream *u)
+{
+	const unsigned max = u->params.account->messages_per_connection;
+
+	return u->quitting || u->params.probe ||
+	       (max > 0 && u->transactions >= max) ||
+	       clock_boot_ms() - u->opened_ms >= UPSTREAM_LIFE_MS;
+}
+
+void upstream_ready_pump(struct upstream *u)
+{
+	struct delivery *d;
+
+	u->pump = false;
+	if (is_worn(u)) {
+		upstream_set_state(u, STATE_QUIT);
+		return;
+	}
+	d = u->callbacks.next(u->callbacks.arg, u);
+	if (d == NULL)
+		return;
+	if (u->state != STATE_READY)
+		bug("a delivery for a connection that was aborted");
+	memset(&u->tx, 0, sizeof(u->tx));
+	u->tx.delivery = d;
+	u->tx.stuffer.at_line_start = true;
+	u->transactions++;
+	upstream_set_state(u, STATE_ENVELOPE);
+}
+
+/* Nothing was asked: a goodbye, or nonsense. */
+void upstream_ready_reply(struct upstream *u, const struct reply *r)
+{
+	const struct gmail_rule *rule = gmail_judge(PHASE_READY, r);
+
+	if (r->code / 100 != 4 && r->code / 100 != 5) {
+		upstream_break(u, "the server said %d unasked", r->code);
+		return;
+	}
+	upstream_note_reply(u, PHASE_READY, rule, r);
+	if (upstream_was_idle(u) && rule->scope == SCOPE_CONNECTION) {
+		u->trouble.was_idle = true;
+		u->trouble.action = ACTION_RECONNECT;
+	}
+	upstream_set_state(u, STATE_CLOSED);
+}
+
+/* --- the end of a transaction --- */
+
+static void end_transaction(struct upstream *u)
+{
+	u->tx.judged = true;
+	upstream_finish_delivery(u);
+	if (u->state == STATE_CLOSED)
+		return;
+	if (u->troubled || is_worn(u))
+		upstream_set_state(u, STATE_QUIT);
+	else
+		upstream_set_state(u, u->tx.open ? STATE_RSET : STATE_READY);
+}
+
+/* 421: whatever it is about, the connection ends with it (RFC 5321 3.8). */
+static void closing(
+	struct upstream *u, struct delivery_rcpt *rcpt, const struct reply *r)
+{
+	const enum phase phase = upstream_phase(u);
+
+	if (upstream_was_idle(u)) {
+		upstream_note_reply(u, phase, gmail_judge(phase, r), r);
+		u->trouble.was_idle = true;
+		u->trouble.scope = SCOPE_CONNECTION;
+		u->trouble.action = ACTION_RECONNECT;
+		u->trouble.pause = PAUSE_NONE;
+	} else {
+		upstream_refuse(u, rcpt, r);
+		upstream_note_reply(u, phase, gmail_judge(phase, r), r);
+	}
+	u->tx.judged = true;
+	upstream_set_state(u, STATE_CLOSED);
+}
+
+static bool is_stale(const struct reply *r)
+{
+	return r->code == 421 ||
+	       (r->code == 451 && strcmp(r->enhanced, "4.4.2") == 0);
+}
+
+/* --- ENVELOPE --- */
+
+/* No address that was parsed holds such bytes; one that does would be a command
+ * of its own. */
+static bool is_wire_safe(const char *address)
+{
+	size_t i;
+
+	for (i = 0; address[i] != '\0'; i++)
+		if ((unsigned char)address[i] < 0x20 || address[i] == 0x7f)
+			return false;
+	return i <= ADDRESS_MAX;
+}
+
+static bool are_wire_safe(const struct delivery *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->rcpt_count; i++)
+		if (!is_wire_safe(d->rcpts[i].address))
+			return false;
+	return is_wire_safe(d->reverse_path);
+}
+
+/* Refused here, in the server's stead. */
+static void refuse_here(struct upstream *u, const char *reply)
+{
+	struct reply r;
+
+	if (reply_scan(&r, reply) != 0)
+		bug("a reply of our own does not parse");
+	decide_all(&u->tx, OUTCOME_FAIL, gmail_judge(PHASE_MAIL, &r), &r);
+	end_transaction(u);
+}
+
+void upstream_envelope_enter(struct upstream *u)
+{
+	struct upstream_tx *tx = &u->tx;
+
+	if (!are_wire_safe(tx->delivery)) {
+		refuse_here(u,
+			"553 5.1.3 (not sent) an address of the envelope holds control bytes or is too long");
+		return;
+	}
+	if (tx->delivery->smtputf8 && !u->offer.smtputf8) {
+		refuse_here(u,
+			"550 5.6.7 (not sent) an address needs SMTPUTF8, which the server does not offer");
+		return;
+	}
+	if (!u->offer.pipelining) {
+		tx->asked = 1;
+		upstream_add_mail(u, bufferevent_get_output(u->bev));
+		return;
+	}
+	tx->whole = u->offer.chunking &&
+		    tx->delivery->size <= UPSTREAM_WHOLE_MAX &&
+		    clock_boot_ms() - u->ready_ms < UPSTREAM_FRESH_MS;
+	if (upstream_send_flight(u) != 0) {
+		/* nothing has left, so the connection is as good as before */
+		tx->open = false;
+		end_transaction(u);
+	}
+}
+
+/* All that was asked is answered: what is asked next? */
+static void ask_next(struct upstream *u)
+{
+	struct upstream_tx *tx = &u->tx;
+	struct evbuffer *out = bufferevent_get_output(u->bev);
+
+	if (tx->mail_refused) {
+		end_transaction(u);
+	} else if (tx->answered <= tx->delivery->rcpt_count) {
+		upstream_add_rcpt(u, out, tx->answered - 1);
+		tx->asked++;
+		upstream_arm_timer(u);
+	} else if (tx->accepted_count == 0 || u->troubled) {
+		end_transaction(u);
+	} else if (u->offer.chunking) {
+		upstream_add_bdat(u, out);
+		tx->asked++;
+		upstream_set_state(u, STATE_BODY);
+	} else {
+		evbuffer_add_printf(out, "DATA\r\n");
+		tx->asked++;
+		upstream_arm_timer(u);
+	}
+}
+
+static void mail_reply(struct upstream *u, const struct reply *r)
+{
+	if (upstream_is_refusal(r)) {
+		upstream_refuse(u, NULL, r);
+		u->tx.mail_refused = true;
+	} else {
+		u->tx.open = true;
+	}
+}
+
+static void rcpt_reply(struct upstream *u, size_t index, const struct reply *r)
+{
+	struct upstream_tx *tx = &u->tx;
+
+	if (!upstream_is_refusal(r)) {
+		tx->taken_count++;
+		if (tx->mail_refused)
+			return;
+		tx->accepted[index] = true;
+		tx->accepted_count++;
+	} else if (!tx->mail_refused) {
+		/* else it only echoes what MAIL got */
+		upstream_refuse(u, &tx->delivery->rcpts[index], r);
+	}
+}
+
+/* The answer to DATA. After a 354 that follows an accepted recipient there is
+ * no way back but to hang up (RFC 2920 3.1). */
+static void data_reply(struct upstream *u, const struct reply *r)
+{
+	struct upstream_tx *tx = &u->tx;
+
+	if (r->code / 100 == 3 && tx->accepted_count > 0 && !u->troubled) {
+		upstream_set_state(u, STATE_BODY);
+	} else if (r->code / 100 == 3 && tx->taken_count == 0) {
+		upstream_send(u, ".\r\n");
+		upstream_set_state(u, STATE_FINAL);
+	} else if (r->code / 100 == 3) {
+		upstream_break(u, "the server asks for a message it refused");
+	} else {
+		/* with nobody accepted it echoes the earlier refusals */
+		if (tx->accepted_count > 0)
+			upstream_refuse(u, NULL, r);
+		end_transaction(u);
+	}
+}
+
+/* Replies of other classes than the command can have. */
+static bool makes_sense(size_t number, size_t rcpt_count, const struct reply *r)
+{
+	if (upstream_is_refusal(r))
+		return true;
+	return r->code / 100 == (number <= rcpt_count ? 2 : 3);
+}
+
+void upstream_envelope_reply(struct upstream *u, const struct reply *r)
+{
+	struct upstream_tx *tx = &u->tx;
+	const size_t count = tx->delivery->rcpt_count;
+	const size_t number = tx->answered;
+	const bool about_rcpt = number > 0 && number <= count;
+
+	if (r->code == 421 || (is_stale(r) && upstream_was_idle(u))) {
+		closing(u, about_rcpt ? &tx->delivery->rcpts[number - 1] : NULL,
+			r);
+		return;
+	}
+	if (!makes_sense(number, count, r)) {
+		upstream_break(u, "the server answers %d to %s", r->code,
+			phase_name(upstream_phase(u)));
+		return;
+	}
+	if (number == 0)
+		mail_reply(u, r);
+	else if (about_rcpt)
+		rcpt_reply(u, number - 1, r);
+	tx->answered++;
+	if (number > count)
+		data_reply(u, r);
+	else if (tx->answered == tx->asked)
+		ask_next(u);
+	else if (tx->whole && tx->answered > count)
+		upstream_set_state(u, STATE_BODY);
+	else
+		upstream_arm_timer(u);
+}
+
+/* --- FINAL --- */
+
+static void delivered(struct upstream *u, const struct reply *r)
+{
+	struct delivery *d = u->tx.delivery;
+	size_t i;
+
+	for (i = 0; i < d->rcpt_count; i++)
+		if (u->tx.accepted[i])
+			decide(&d->rcpts[i], OUTCOME_DELIVERED, NULL, r);
+}
+
+void upstream_final_reply(struct upstream *u, const struct reply *r)
+{
+	struct upstream_tx *tx = &u->tx;
+
+	if (r->code == 421) {
+		closing(u, NULL, r);
+		return;
+	}
+	if (r->code / 100 == 3) {
+		upstream_break(
+			u, "the server answers %d to a whole message", r->code);
+		return;
+	}
+	/* after DATA the transaction is over in any case (RFC 5321 3.3); after
+	 * BDAT only with success (RFC 3030 section 2) */
+	if (!u->offer.chunking || !upstream_is_refusal(r))
+		tx->open = false;
+	/* with nobody accepted it echoes the earlier refusals */
+	if (tx->accepted_count > 0 && upstream_is_refusal(r))
+		upstream_refuse(u, NULL, r);
+	else if (tx->accepted_count > 0)
+		delivered(u, r);
+	end_transaction(u);
+}
+
+/* --- RSET --- */
+
+void upstream_rset_enter(struct upstream *u)
+{
+	upstream_send(u, "RSET\r\n");
+}
+
+void upstream_rset_reply(struct upstream *u, const struct reply *r)
+{
+	if (r->code / 100 == 2) {
+		upstream_set_state(u, STATE_READY);
+		return;
+	}
+	upstream_note_reply(u, PHASE_RSET, gmail_judge(PHASE_RSET, r), r);
+	upstream_set_state(u, r->code == 421 ? STATE_CLOSED : STATE_QUIT);
+}
