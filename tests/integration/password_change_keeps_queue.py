@@ -30,8 +30,7 @@ def held_with_queue(t, refusal, count=5):
     if refusal:
         fake.rule("AUTH", refusal)
     daemon = t.daemon(fake)
-    if not refusal:
-        daemon.write_password("wrong-word")
+    daemon.write_password("wrong-word")
     daemon.start()
     sent = [message(subject="m%d" % i) for i in range(count)]
     for data in sent:
@@ -107,7 +106,9 @@ def resume_tries_at_once(t):
     daemon.ask("account.resume", name="default")
     fake.wait(lambda: len(fake.logins) == 2, 20, "another login")
     daemon.wait_account("held")
+    # somebody made the word that we have the right one
     fake.clear_rules()
+    fake.behaviour.password = "wrong-word"
     daemon.ask("account.resume", all=True)
     all_arrive(t, fake, daemon, sent)
 

@@ -119,7 +119,7 @@ def a_refused_message_is_reported(t):
     fake = t.fake()
     fake.rule("FINAL", "552 5.7.0 This message was blocked because its "
               "content presents a potential security issue",
-              match="Subject: virus")
+              match="Subject: virus", times=1)
     daemon = t.daemon(fake).start()
     daemon.send(message(subject="virus"), PEOPLE[:2],
                 sender="owner@example.org")
@@ -167,13 +167,17 @@ def interrupted(name, phase, **how):
     """Whatever breaks, the message arrives once, whole."""
     def run(t):
         fake = t.fake()
-        fake.rule(phase, times=1, **how)
+        rule = fake.rule(phase, times=1, **how)
         daemon = t.daemon(fake).start()
         data = message(body=base64_lines(7, 500000))
         daemon.send(data, PEOPLE)
-        fake.wait_messages(1, deadline=60)
-        daemon.ask("queue.flush")
-        daemon.wait_queue_empty(60)
+        fake.wait(lambda: rule.used, 30, "the interruption")
+
+        def arrives():  # a 421 of Gmail's pauses the account for a minute
+            daemon.ask("queue.flush")
+            return daemon.queued() == 0
+
+        wait_for(arrives, 60, "an empty queue")
         t.equal(deliveries(fake), {x: 1 for x in PEOPLE}, "deliveries")
         t.equal(without_received(fake.messages[0].data), data, "message")
         t.equal(reports(fake), [], "reports")
@@ -219,7 +223,7 @@ def a_stalled_upstream_times_out_and_is_left(t):
     daemon.send(message())
     fake.wait_messages(1, deadline=60)
     t.equal(fake.messages[0].session > 1, True, "by another connection")
-    t.true(re.search(r"(?i)time", daemon.log_now()), "the log says why")
+    t.true(re.search(r"MAIL within 2 s", daemon.log_now()), "the log says why")
 
 
 if __name__ == "__main__":
