@@ -93,6 +93,7 @@ libgmrelay_a_SOURCES = \
 	src/relay/account_connect.c \
 	src/relay/account_internal.h \
 	src/relay/account_state.c \
+	src/relay/auth.c \
 	src/relay/auth.h \
 	src/relay/control.c \
 	src/relay/control.h \
@@ -111,6 +112,7 @@ libgmrelay_a_SOURCES = \
 	src/relay/dispatch_internal.h \
 	src/relay/dispatch_send.c \
 	src/relay/dispatch_start.c \
+	src/relay/gmail.c \
 	src/relay/gmail.h \
 	src/relay/ledger.c \
 	src/relay/ledger.h \
@@ -125,11 +127,21 @@ libgmrelay_a_SOURCES = \
 	src/relay/report_text.c \
 	src/relay/report_text.h \
 	src/relay/report_words.c \
+	src/relay/resolve.c \
 	src/relay/resolve.h \
 	src/relay/schedule.c \
 	src/relay/schedule.h \
+	src/relay/tls.c \
 	src/relay/tls.h \
+	src/relay/tls_internal.h \
+	src/relay/tls_words.c \
+	src/relay/upstream.c \
 	src/relay/upstream.h \
+	src/relay/upstream_body.c \
+	src/relay/upstream_internal.h \
+	src/relay/upstream_login.c \
+	src/relay/upstream_mail.c \
+	src/relay/upstream_states.c \
 	src/spool/content.c \
 	src/spool/content.h \
 	src/spool/draft.c \

@@ -5,6 +5,7 @@
 # --- to unit_tests; a program that needs more than its one file says so below.
 unit_tests = \
 	tests/unit/test_address \
+	tests/unit/test_auth \
 	tests/unit/test_body \
 	tests/unit/test_body_limits \
 	tests/unit/test_buf \
@@ -19,6 +20,7 @@ unit_tests = \
 	tests/unit/test_counters \
 	tests/unit/test_credential \
 	tests/unit/test_err \
+	tests/unit/test_gmail \
 	tests/unit/test_hash \
 	tests/unit/test_header \
 	tests/unit/test_header_encode \
@@ -35,11 +37,16 @@ unit_tests = \
 	tests/unit/test_receiver \
 	tests/unit/test_reply \
 	tests/unit/test_report \
+	tests/unit/test_resolve \
 	tests/unit/test_rfc2047 \
 	tests/unit/test_rfc2231 \
 	tests/unit/test_session \
 	tests/unit/test_spooldir \
 	tests/unit/test_stuff \
+	tests/unit/test_tls \
+	tests/unit/test_upstream \
+	tests/unit/test_upstream_broken \
+	tests/unit/test_upstream_mail \
 	tests/unit/test_util \
 	tests/unit/test_verbs \
 	tests/unit/test_worker
@@ -74,6 +81,20 @@ tests_unit_test_report_SOURCES = tests/unit/test_report.c $(report_sample)
 check_PROGRAMS += tests/unit/report_samples
 tests_unit_report_samples_SOURCES = \
 	tests/unit/report_samples.c $(report_sample)
+
+# against a scripted server, in a thread
+fake_upstream = tests/unit/fake_upstream.c tests/unit/fake_upstream.h
+upstream_fixture = \
+	$(fake_upstream) \
+	tests/unit/upstream_fixture.c \
+	tests/unit/upstream_fixture.h
+tests_unit_test_tls_SOURCES = tests/unit/test_tls.c $(fake_upstream)
+tests_unit_test_upstream_SOURCES = \
+	tests/unit/test_upstream.c $(upstream_fixture)
+tests_unit_test_upstream_broken_SOURCES = \
+	tests/unit/test_upstream_broken.c $(upstream_fixture)
+tests_unit_test_upstream_mail_SOURCES = \
+	tests/unit/test_upstream_mail.c $(upstream_fixture)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -178,6 +179,7 @@ static bool take_call(struct fake_server *s)
 {
 	const struct timeval limit = {.tv_sec = FAKE_WAIT_S};
 	struct pollfd pollfd = {.fd = s->listen_fd, .events = POLLIN};
+	const int one = 1;
 
 	hang_up(s);
 	if (poll(&pollfd, 1, FAKE_WAIT_S * 1000) != 1)
@@ -185,6 +187,7 @@ static bool take_call(struct fake_server *s)
 	s->fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	if (s->fd < 0)
 		return fail(s, "accept: %s", strerror(errno));
+	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	return true;
