@@ -37,6 +37,10 @@ def write(t, name, data):
     return path
 
 
+def text_of(got):
+    return got.get_body().get_content().replace("\r\n", "\n")
+
+
 def arrived(t, fake, count=1):
     got = fake.wait_messages(count, deadline=60)
     for x in got:
@@ -102,16 +106,16 @@ def s_nail(t):
     fake, daemon = ready(t, "s-nail")
     body = "Grüße\n.\n.dot\nFrom here\n"
     attachment = write(t, "data.bin", bytes(range(256)) * 4000)
-    run(t, ["s-nail", "-:/", "-n", "-Sv15-compat", "-Smta=smtp://127.0.0.1:%d"
+    run(t, ["s-nail", "-:/", "-Sv15-compat", "-Smta=smtp://127.0.0.1:%d"
             % daemon.port, "-Ssmtp-auth=none", "-Sfrom=" + SENDER,
             "-Shostname=client.example", "-Sttycharset=utf-8",
-            "-Ssmtp-use-starttls=no", "-s", "Prüfung", "-a", attachment] +
-        PEOPLE, input=body.encode(), env=dict(os.environ, HOME=t.folder,
+            "-SDEAD=/dev/null", "-s", "Prüfung", "-a", attachment,
+             "-."] + PEOPLE, input=body.encode(), env=dict(os.environ, HOME=t.folder,
                                               LC_ALL="C.UTF-8"))
     got = email.message_from_bytes(arrived(t, fake)[0].data,
                                    policy=email.policy.default)
     t.equal(got["Subject"], "Prüfung", "Subject")
-    t.equal(got.get_body().get_content(), body, "text")
+    t.equal(text_of(got), body, "text")
     with open(attachment, "rb") as file:
         t.true(next(got.iter_attachments()).get_content() == file.read(),
                "the attachment differs")
@@ -135,7 +139,7 @@ def python_smtplib(t):
     got = email.message_from_bytes(arrived(t, fake, 3)[0].data,
                                    policy=email.policy.default)
     t.equal(got["Subject"], "Prüfung", "Subject")
-    t.equal(got.get_body().get_content(), "Grüße\n.\n", "text")
+    t.equal(text_of(got), "Grüße\n.\n", "text")
     t.true(next(got.iter_attachments()).get_content() ==
            bytes(range(256)) * 20000, "the attachment differs")
 
