@@ -30,6 +30,7 @@ struct attempt {
 	struct message *message;
 	struct envelope *env;
 	int64_t begun_ms;
+	unsigned attempt; /* counts from 1 */
 };
 
 /* What one transaction means for the message. */
@@ -97,6 +98,7 @@ static struct attempt *make_attempt(
 		free(t);
 		return NULL;
 	}
+	t->attempt = t->env->attempts + 1;
 	t->delivery.id = m->id;
 	t->delivery.size = t->env->size;
 	t->delivery.eight_bit = t->env->eight_bit;
@@ -137,8 +139,11 @@ struct delivery *dispatch_next(void *arg, struct account *a)
 		i++;
 	while (!d->draining) {
 		m = (struct message *)schedule_first(d->slots[i].schedule);
-		if (m == NULL || m->scheduled.due_ms > clock_boot_ms())
+		if (m == NULL || m->scheduled.due_ms > clock_boot_ms()) {
+			/* What comes next has its timer to be set. */
+			dispatch_settle_soon(d);
 			return NULL;
+		}
 		t = make_attempt(d, m, &err);
 		if (t != NULL && t->delivery.rcpt_count == 0) {
 			dispatch_done(d, m, t->env->body_name);
@@ -266,7 +271,7 @@ static void log_outcome(const struct attempt *t, const struct verdict *v,
 		event, hex64(id, env->id), log_text(&from, env->reverse_path),
 		log_text(&to, t->delivery.rcpts[0].address),
 		t->delivery.rcpt_count, v->delivered, v->failed, v->refused,
-		(unsigned long long)env->size, env->attempts + 1,
+		(unsigned long long)env->size, t->attempt,
 		(double)env->waited_ms / 1000,
 		(double)(clock_boot_ms() - t->begun_ms) / 1000,
 		log_text(&reply, v->words != NULL ? v->words : ""), next);
