@@ -19,6 +19,7 @@ unit_tests = \
 	tests/unit/test_control_queue \
 	tests/unit/test_counters \
 	tests/unit/test_credential \
+	tests/unit/test_ctl_text \
 	tests/unit/test_err \
 	tests/unit/test_gmail \
 	tests/unit/test_hash \
@@ -47,6 +48,7 @@ unit_tests = \
 	tests/unit/test_upstream \
 	tests/unit/test_upstream_broken \
 	tests/unit/test_upstream_mail \
+	tests/unit/test_upstream_refused \
 	tests/unit/test_util \
 	tests/unit/test_verbs \
 	tests/unit/test_worker
@@ -74,6 +76,8 @@ control_fixture = \
 tests_unit_test_control_SOURCES = tests/unit/test_control.c $(control_fixture)
 tests_unit_test_control_queue_SOURCES = \
 	tests/unit/test_control_queue.c $(control_fixture)
+tests_unit_test_ctl_text_SOURCES = tests/unit/test_ctl_text.c \
+	src/ctl/table.c src/ctl/text.c src/ctl/text.h
 report_sample = tests/unit/report_sample.c tests/unit/report_sample.h
 tests_unit_test_report_SOURCES = tests/unit/test_report.c $(report_sample)
 
@@ -95,6 +99,8 @@ tests_unit_test_upstream_broken_SOURCES = \
 	tests/unit/test_upstream_broken.c $(upstream_fixture)
 tests_unit_test_upstream_mail_SOURCES = \
 	tests/unit/test_upstream_mail.c $(upstream_fixture)
+tests_unit_test_upstream_refused_SOURCES = \
+	tests/unit/test_upstream_refused.c $(upstream_fixture)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
@@ -118,8 +124,10 @@ integration_lib = \
 	tests/integration/lib/smtpclient.py
 
 integration_tests = \
+	tests/integration/people_see_and_act.py \
 	tests/integration/report_parses.py \
-	tests/integration/sandbox_itself.py
+	tests/integration/sandbox_itself.py \
+	tests/integration/spool_without_daemon.py
 
 if HAVE_PYTHON3
 TESTS += $(integration_tests)

@@ -72,7 +72,7 @@ static const struct gmail_rule rules[] =
 		{421, 0, NULL, "connection expired", ANY, SCOPE_CONNECTION,
 			ACTION_RECONNECT, PAUSE_NONE, reconnect},
 		{421, 0, NULL, "same message-id", MESSAGE, SCOPE_MESSAGE,
-			ACTION_RETRY, PAUSE_NONE,
+			ACTION_RETRY, PAUSE_SAME,
 			"Gmail has seen this very message too often. It is kept and tried again later; if the program sends it again and again, stop that."},
 		{421, 0, NULL, "unusual rate", ANY, SCOPE_ACCOUNT,
 			ACTION_THROTTLE, PAUSE_RATE, unusual_rate},
@@ -133,7 +133,7 @@ static const struct gmail_rule rules[] =
 			ACTION_THROTTLE, PAUSE_PEAK,
 			"The organisation has sent as much as Google's relay takes in ten minutes. Sending pauses and goes on by itself."},
 		{450, 0, "4.2.1", NULL, RCPT | DATA, SCOPE_RECIPIENT,
-			ACTION_RETRY, PAUSE_NONE,
+			ACTION_RETRY, PAUSE_MAILBOX,
 			"The recipient gets more mail than Gmail lets through at a time; it is tried again later by itself."},
 		{451, 0, NULL, "multiple destination domains", RCPT,
 			SCOPE_RECIPIENT, ACTION_SPLIT, PAUSE_NONE, split_rcpts},
@@ -224,7 +224,7 @@ static const struct gmail_rule rules[] =
 			PAUSE_NONE,
 			"There is no such mailbox. Check the spelling of the recipient's address."},
 		{550, 0, "5.2.1", "at a rate", RCPT, SCOPE_RECIPIENT,
-			ACTION_RETRY, PAUSE_NONE,
+			ACTION_RETRY, PAUSE_RATE,
 			"The recipient gets more mail than Gmail lets through at a time; it is tried again later by itself."},
 		{550, 0, "5.2.1", NULL, RCPT, SCOPE_RECIPIENT, ACTION_FAIL,
 			PAUSE_NONE,
@@ -428,6 +428,8 @@ static const struct {
 	[PAUSE_HOLD] = {MINUTES(60), 12, MINUTES(12 * 60)},
 	[PAUSE_WEB] = {MINUTES(12 * 60), 1, MINUTES(12 * 60)},
 	[PAUSE_SUSPECT] = {MINUTES(30), 1, MINUTES(30)},
+	[PAUSE_MAILBOX] = {MINUTES(30), 2, MINUTES(4 * 60)},
+	[PAUSE_SAME] = {MINUTES(4 * 60), 1, MINUTES(4 * 60)},
 };
 
 int64_t gmail_pause_ms(enum pause pause, unsigned step)

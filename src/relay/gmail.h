@@ -36,11 +36,11 @@ const char *phase_name(enum phase phase); /* "AUTH" */
 
 /* What the reply is about. */
 enum scope {
-	SCOPE_NONE,      /* a success */
-	SCOPE_RECIPIENT, /* this recipient of this message */
-	SCOPE_MESSAGE,   /* this message, all its recipients */
-	SCOPE_CONNECTION,/* this connection: back off, nobody's fault */
-	SCOPE_ACCOUNT,   /* the account: stop for a while, queue untouched */
+	SCOPE_NONE,       /* a success */
+	SCOPE_RECIPIENT,  /* this recipient of this message */
+	SCOPE_MESSAGE,    /* this message, all its recipients */
+	SCOPE_CONNECTION, /* this connection: back off, nobody's fault */
+	SCOPE_ACCOUNT,    /* the account: stop for a while, queue untouched */
 };
 
 enum action {
@@ -52,24 +52,27 @@ enum action {
 	ACTION_BACK_OFF,  /* connection trouble: wait, doubling */
 	ACTION_THROTTLE,  /* account: pause, growing */
 	ACTION_QUOTA,     /* account: over its daily limit; probe, growing */
-	ACTION_HOLD,      /* account: until new credentials or resume; rare probe */
-	ACTION_SUSPECT,   /* unknown 5xx to MAIL or DATA: retry now; final at the
-			     next attempt if the account had a 250 since */
+	ACTION_HOLD, /* account: until new credentials or resume; rare probe */
+	ACTION_SUSPECT, /* unknown 5xx to MAIL or DATA: retry now; final at the
+			   next attempt if the account had a 250 since */
 };
 
-/* Growing waits by name: first, factor 2, cap. */
+/* Growing waits by name: first, factor 2, cap. Saved states hold the numbers:
+ * a new one goes to the end. */
 enum pause {
 	PAUSE_NONE,
-	PAUSE_BRIEF,   /* 1 min .. 30 min: 421 4.3.0 and kin */
-	PAUSE_EHLO,    /* 5 min .. 1 h */
-	PAUSE_LOGINS,  /* 15 min .. 4 h: too many logins */
-	PAUSE_AUTH_4XX,/* 5 min .. 1 h: AUTH not available now */
+	PAUSE_BRIEF,    /* 1 min .. 30 min: 421 4.3.0 and kin */
+	PAUSE_EHLO,     /* 5 min .. 1 h */
+	PAUSE_LOGINS,   /* 15 min .. 4 h: too many logins */
+	PAUSE_AUTH_4XX, /* 5 min .. 1 h: AUTH not available now */
 	PAUSE_PEAK,    /* 10 min .. 1 h: a limit counted in 10-minute windows */
 	PAUSE_RATE,    /* 1 h .. 6 h: unusual rate */
 	PAUSE_QUOTA,   /* 1 h .. 4 h */
 	PAUSE_HOLD,    /* first probe 1 h, then 12 h */
 	PAUSE_WEB,     /* 12 h: log in by browser first */
 	PAUSE_SUSPECT, /* 30 min: three messages refused alike */
+	PAUSE_MAILBOX, /* 30 min .. 4 h: a recipient gets too much mail */
+	PAUSE_SAME,    /* 4 h: the same message too often */
 	PAUSE_COUNT
 };
 
@@ -81,7 +84,7 @@ struct gmail_rule {
 	unsigned phases;      /* bit set of 1 << enum phase; 0: all */
 	enum scope scope;
 	enum action action;
-	enum pause pause;
+	enum pause pause;   /* of the account; with RETRY: the least wait */
 	const char *advice; /* a sentence for a person: cause and cure */
 };
 

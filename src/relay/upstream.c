@@ -445,7 +445,11 @@ struct upstream *upstream_open(struct event_base *base,
 
 void upstream_wake(struct upstream *u)
 {
-	event_active(u->kick, 0, 0);
+	if (u->state != STATE_READY)
+		return;
+	enter(u);
+	u->pump = true;
+	upstream_leave(u);
 }
 
 bool upstream_is_ready(const struct upstream *u)

@@ -24,18 +24,19 @@ struct vector {
 	enum pause pause;
 };
 
-#define RCPT_RETRY   SCOPE_RECIPIENT, ACTION_RETRY, PAUSE_NONE
-#define RCPT_FAIL    SCOPE_RECIPIENT, ACTION_FAIL, PAUSE_NONE
-#define RCPT_SPLIT   SCOPE_RECIPIENT, ACTION_SPLIT, PAUSE_NONE
-#define MSG_RETRY    SCOPE_MESSAGE, ACTION_RETRY, PAUSE_NONE
-#define MSG_FAIL     SCOPE_MESSAGE, ACTION_FAIL, PAUSE_NONE
-#define MSG_SUSPECT  SCOPE_MESSAGE, ACTION_SUSPECT, PAUSE_SUSPECT
-#define RECONNECT    SCOPE_CONNECTION, ACTION_RECONNECT, PAUSE_NONE
-#define BACK_OFF     SCOPE_CONNECTION, ACTION_BACK_OFF, PAUSE_NONE
-#define THROTTLE(by) SCOPE_ACCOUNT, ACTION_THROTTLE, PAUSE_##by
-#define QUOTA        SCOPE_ACCOUNT, ACTION_QUOTA, PAUSE_QUOTA
-#define HOLD         SCOPE_ACCOUNT, ACTION_HOLD, PAUSE_HOLD
-#define HOLD_WEB     SCOPE_ACCOUNT, ACTION_HOLD, PAUSE_WEB
+#define RCPT_RETRY     SCOPE_RECIPIENT, ACTION_RETRY, PAUSE_NONE
+#define RCPT_LATER(by) SCOPE_RECIPIENT, ACTION_RETRY, PAUSE_##by
+#define RCPT_FAIL      SCOPE_RECIPIENT, ACTION_FAIL, PAUSE_NONE
+#define RCPT_SPLIT     SCOPE_RECIPIENT, ACTION_SPLIT, PAUSE_NONE
+#define MSG_RETRY      SCOPE_MESSAGE, ACTION_RETRY, PAUSE_NONE
+#define MSG_FAIL       SCOPE_MESSAGE, ACTION_FAIL, PAUSE_NONE
+#define MSG_SUSPECT    SCOPE_MESSAGE, ACTION_SUSPECT, PAUSE_SUSPECT
+#define RECONNECT      SCOPE_CONNECTION, ACTION_RECONNECT, PAUSE_NONE
+#define BACK_OFF       SCOPE_CONNECTION, ACTION_BACK_OFF, PAUSE_NONE
+#define THROTTLE(by)   SCOPE_ACCOUNT, ACTION_THROTTLE, PAUSE_##by
+#define QUOTA          SCOPE_ACCOUNT, ACTION_QUOTA, PAUSE_QUOTA
+#define HOLD           SCOPE_ACCOUNT, ACTION_HOLD, PAUSE_HOLD
+#define HOLD_WEB       SCOPE_ACCOUNT, ACTION_HOLD, PAUSE_WEB
 
 static const struct vector vectors[] = {
 	/* success */
@@ -70,7 +71,7 @@ static const struct vector vectors[] = {
 	{PHASE_FINAL, "421 4.7.28 worded otherwise", THROTTLE(RATE)},
 	{PHASE_FINAL,
 		"421 4.7.28 This message exceeded its quota for sending messages with the same Message-ID",
-		MSG_RETRY},
+		SCOPE_MESSAGE, ACTION_RETRY, PAUSE_SAME},
 	{PHASE_RCPT, "421 4.9.9 unknown", BACK_OFF},
 	{PHASE_AUTH, "421 unknown", BACK_OFF},
 
@@ -95,10 +96,10 @@ static const struct vector vectors[] = {
 	/* 450 to 454 */
 	{PHASE_RCPT,
 		"450 4.2.1 The user you are trying to contact is receiving mail too quickly.",
-		RCPT_RETRY},
+		RCPT_LATER(MAILBOX)},
 	{PHASE_FINAL,
 		"450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages",
-		RCPT_RETRY},
+		RCPT_LATER(MAILBOX)},
 	{PHASE_MAIL, "450 4.2.1 Peak SMTP relay limit exceeded for customer.",
 		THROTTLE(PEAK)},
 	{PHASE_FINAL, "451 4.3.0 Mail server temporarily rejected message.",
@@ -177,7 +178,7 @@ static const struct vector vectors[] = {
 	{PHASE_RCPT, "550 5.2.1 The email account is inactive.", RCPT_FAIL},
 	{PHASE_RCPT,
 		"550 5.2.1 The user is receiving mail at a rate that prevents additional messages",
-		RCPT_RETRY},
+		RCPT_LATER(RATE)},
 	{PHASE_DATA, "550 5.4.5 Daily user sending limit exceeded.", QUOTA},
 	{PHASE_FINAL, "550 5.4.5 Daily user sending limit exceeded.", QUOTA},
 	{PHASE_MAIL, "550 5.4.5 Daily user sending quota exceeded.", QUOTA},
@@ -416,6 +417,8 @@ static void test_pauses_grow_to_their_cap(void **state)
 		{PAUSE_HOLD, HOUR, 12 * HOUR, 12 * HOUR},
 		{PAUSE_WEB, 12 * HOUR, 12 * HOUR, 12 * HOUR},
 		{PAUSE_SUSPECT, 30 * MINUTE, 30 * MINUTE, 30 * MINUTE},
+		{PAUSE_MAILBOX, 30 * MINUTE, HOUR, 4 * HOUR},
+		{PAUSE_SAME, 4 * HOUR, 4 * HOUR, 4 * HOUR},
 	};
 	unsigned step;
 	size_t i;

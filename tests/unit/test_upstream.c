@@ -479,7 +479,7 @@ static void test_no_connection(void **state)
 
 static void test_abort(void **state)
 {
-	static const char *const waits[] = {EHLO_CLEAR, "EOF", NULL};
+	static const char *const waits[] = {"S 220 fake", "CUT", NULL};
 	static const char *const ready[] = {READY_BOTH, "EOF", NULL};
 	struct fixture *f = *state;
 
@@ -495,7 +495,7 @@ static void test_abort(void **state)
 
 static void test_quit_early(void **state)
 {
-	static const char *const waits[] = {EHLO_CLEAR, "EOF", NULL};
+	static const char *const waits[] = {"S 220 fake", "CUT", NULL};
 	static const char *const idle[] = {READY_BOTH, GOODBYE, NULL};
 	struct fixture *f = *state;
 

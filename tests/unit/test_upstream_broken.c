@@ -406,8 +406,7 @@ static void test_longer_than_announced(void **state)
 
 static void test_abort(void **state)
 {
-	static const char *const envelope[] = {
-		READY_PIPELINING, FLIGHT, OK, "EOF", NULL};
+	static const char *const envelope[] = {READY_PIPELINING, "CUT", NULL};
 	static const char *const last[] = {READY_BOTH, FROM, TO("a"), TO("b"),
 		"C BDAT 3 LAST", "BYTES 3", OK, "S 550 5.1.1 no", OK, "EOF",
 		NULL};

@@ -155,6 +155,8 @@ static struct delivery *next(void *arg, struct upstream *u)
 
 	assert_true(upstream_is_ready(u));
 	assert_int_equal(f->given, f->finished);
+	if (f->late)
+		return NULL;
 	if (f->given < f->added) {
 		if (f->quit_when_giving)
 			upstream_quit(u);
@@ -221,6 +223,15 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 		assert_int_equal(f->closed, 0);
 		return;
 	}
+	if (f->late && strcmp(state, "READY") == 0) {
+		upstream_wake(f->u); /* finds nothing, and stays */
+		f->late = false;
+		upstream_wake(f->u);
+		assert_string_equal(upstream_state_name(f->u), "ENVELOPE");
+		assert_false(upstream_is_ready(f->u));
+		upstream_wake(f->u); /* of no matter */
+		return;
+	}
 	event_add(f->watch, &soon);
 }
 
@@ -249,7 +260,7 @@ void fixture_run(
 	assert_non_null(f->u);
 	assert_int_equal(f->closed, 0);
 	f->watch = evtimer_new(f->base, on_watch, f);
-	if (f->abort_in != NULL || f->quit_in != NULL)
+	if (f->abort_in != NULL || f->quit_in != NULL || f->late)
 		event_add(f->watch, &now);
 	event_base_dispatch(f->base);
 	event_free(f->watch);
