@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	systemd/gmrelayd.tmpfiles.conf
 
 dist_man_MANS = \
+	man/gmrelayctl.8 \
 	man/gmrelayd.8 \
 	man/gmrelayd.conf.5
 

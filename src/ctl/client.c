@@ -189,27 +189,36 @@ static json_t *read_object(const char *line, size_t len, struct err *err)
 	return NULL;
 }
 
-json_t *client_next(
-	struct client *c, int timeout_ms, bool *last_out, struct err *err)
+/* The end of the line that begins at used; NULL with err. */
+static char *await_line(struct client *c, int timeout_ms, struct err *err)
 {
 	int64_t until_ms = clock_boot_ms() + timeout_ms;
 	size_t searched = c->used;
-	json_t *object;
-	char *end = NULL;
+	char *end;
 
-	*last_out = false;
-	while (end == NULL) {
-		if (c->in.len > searched)
-			end = memchr(c->in.data + searched, '\n',
-				c->in.len - searched);
+	for (;;) {
+		end = c->in.len > searched ? memchr(c->in.data + searched, '\n',
+						     c->in.len - searched)
+					   : NULL;
 		if (end != NULL)
-			break;
+			return end;
 		if (c->used > 0)
 			drop_used(c);
 		searched = c->in.len;
 		if (read_more(c, until_ms, err) != 0)
 			return NULL;
 	}
+}
+
+json_t *client_next(
+	struct client *c, int timeout_ms, bool *last_out, struct err *err)
+{
+	char *end = await_line(c, timeout_ms, err);
+	json_t *object;
+
+	*last_out = false;
+	if (end == NULL)
+		return NULL;
 	object = read_object(c->in.data + c->used,
 		(size_t)(end - c->in.data) - c->used, err);
 	c->used = (size_t)(end + 1 - c->in.data);

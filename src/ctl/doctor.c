@@ -35,7 +35,8 @@ void finding_tell(struct findings *f, enum finding_status status,
 	char line[2048];
 
 	f->counts[status]++;
-	advice = advice != NULL ? advice : "";
+	if (advice == NULL || status == FINDING_OK)
+		advice = "";
 	if (f->ctl->json) {
 		item = json_pack("{s:s,s:s,s:s,s:s}", "status",
 			statuses[status].name, "where", where, "text", text,
@@ -47,7 +48,7 @@ void finding_tell(struct findings *f, enum finding_status status,
 	snprintf(line, sizeof(line), "%s: %s", where, text);
 	text_put(stdout, line);
 	putchar('\n');
-	if (status != FINDING_OK && advice[0] != '\0')
+	if (advice[0] != '\0')
 		text_put_wrapped(stdout, advice, INDENT, f->ctl->width);
 	fflush(stdout);
 }

@@ -112,7 +112,7 @@ struct client *ctl_open(struct ctl *ctl)
 
 static void print_help(FILE *to)
 {
-	char left[80];
+	char left[100];
 	size_t i;
 
 	fputs("usage: gmrelayctl [-c FILE] [-s SOCKET] [--json] COMMAND\n\n",
@@ -123,9 +123,9 @@ static void print_help(FILE *to)
 			commands[i].verb,
 			commands[i].arguments[0] != '\0' ? " " : "",
 			commands[i].arguments);
-		fprintf(to, "  %-36s %s\n", left, commands[i].help);
+		fprintf(to, "  %-42s %s\n", left, commands[i].help);
 	}
-	fprintf(to, "  %-36s %s\n", "help", "this text");
+	fprintf(to, "  %-42s %s\n", "help", "this text");
 	fputs("\n-c FILE    configuration, by default " SYSCONFDIR
 	      "/gmrelayd/gmrelayd.conf\n"
 	      "-s SOCKET  control socket, by default as configured\n"
@@ -202,11 +202,13 @@ static enum ctl_status read_args(struct ctl *ctl, const struct command *command,
 		return wrong("an option that is not for", command->verb);
 	out->rest = argv + optind;
 	out->count = argc - optind;
-	if (out->count < command->min ||
-		(command->max >= 0 && out->count > command->max))
-		return wrong(
-			"the wrong number of arguments for", command->verb);
-	return CTL_FINE;
+	if (out->count >= command->min &&
+		(command->max < 0 || out->count <= command->max))
+		return CTL_FINE;
+	fprintf(stderr, "usage: gmrelayctl %s%s%s %s\n", command->group,
+		command->group[0] != '\0' ? " " : "", command->verb,
+		command->arguments);
+	return CTL_UNKNOWN;
 }
 
 static const struct command *find_command(int argc, char **argv, int *used_out)

@@ -425,7 +425,7 @@ static enum ctl_status change_messages(
 		change.problems);
 	if (ctl->json)
 		json_print(document);
-	else if (json_array_size(change.changed) != 1 || args->count != 1)
+	else if (args->count != 1)
 		printf("%zu changed\n", json_array_size(change.changed));
 	json_decref(document);
 	return rc == 0 ? CTL_FINE : CTL_TROUBLE;

@@ -186,13 +186,15 @@ static json_t *result_json(
 {
 	json_t *json = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "segments",
 		(json_int_t)c->segments, "records", (json_int_t)c->records,
-		"done", (json_int_t)c->done, "journal", (json_int_t)c->journal,
-		"queue", (json_int_t)c->queue, "failed", (json_int_t)c->failed);
+		"finished", (json_int_t)c->done, "journal",
+		(json_int_t)c->journal, "queue", (json_int_t)c->queue, "failed",
+		(json_int_t)c->failed);
 
 	json_object_update_new(json,
-		json_pack("{s:I,s:I,s:I,s:I,s:b,s:O,s:O}", "bodies",
-			(json_int_t)c->bodies, "notes", (json_int_t)c->notes,
-			"damaged", (json_int_t)c->damaged, "exported",
+		json_pack("{s:I,s:I,s:I,s:I,s:I,s:b,s:O,s:O}", "bodies",
+			(json_int_t)c->bodies, "spare", (json_int_t)c->spare,
+			"notes", (json_int_t)c->notes, "damaged",
+			(json_int_t)c->damaged, "exported",
 			(json_int_t)job->written, "daemon_runs", running,
 			"problems", job->problems, "messages", job->messages));
 	return json;
@@ -205,7 +207,8 @@ static void print_result(
 		c->segments, c->records, c->done);
 	printf("waiting  %zu in the journal, %zu in queue/\n", c->journal,
 		c->queue);
-	printf("failed   %zu\nbodies   %zu\n", c->failed, c->bodies);
+	printf("failed   %zu\nbodies   %zu, %zu of them in stock or left over\n",
+		c->failed, c->bodies, c->spare);
 	if (job->dir_fd >= 0)
 		printf("exported %zu messages, %zu could not be written\n",
 			job->written, job->unwritten);

@@ -195,9 +195,7 @@ static void check_body_name(struct spool_scan *s, const char *name)
 	if (!is_id(name, &id))
 		scan_problem(s, false, name, "is no body: a stranger's file");
 	else if (!id_set_has(&s->bodies, id))
-		scan_problem(s, false, name,
-			"belongs to no message: left over, in stock, or of a "
-			"message that is just coming in");
+		s->counts.spare++;
 }
 
 /* --- all of it ----------------------------------------------------------- */

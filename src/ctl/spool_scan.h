@@ -27,6 +27,7 @@ struct spool_counts {
 	size_t queue;
 	size_t failed;
 	size_t bodies; /* files in large/ */
+	size_t spare;  /* of these, in stock, left over, or just coming in */
 	size_t notes;  /* what is odd, but loses nothing */
 	size_t damaged;
 };

@@ -115,8 +115,11 @@ const char *text_size(char text[TEXT_SHORT], uint64_t octets)
 	else if (octets < 1024ULL * 1024)
 		snprintf(text, TEXT_SHORT, "%lluK",
 			(unsigned long long)octets / 1024);
-	else
+	else if (octets < 10ULL * 1024 * 1024 * 1024)
 		snprintf(text, TEXT_SHORT, "%.1fM",
 			(double)octets / (1024.0 * 1024.0));
+	else
+		snprintf(text, TEXT_SHORT, "%lluG",
+			(unsigned long long)octets / (1024 * 1024 * 1024));
 	return text;
 }

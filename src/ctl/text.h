@@ -33,7 +33,7 @@ const char *text_span(char text[TEXT_SHORT], int64_t ms);
 const char *text_until(char text[TEXT_SHORT], int64_t ms);
 const char *text_ago(char text[TEXT_SHORT], int64_t ms);
 
-/* "512", "34K", "1.2M". Returns text. */
+/* "512", "34K", "1.2M", "12G". Returns text. */
 const char *text_size(char text[TEXT_SHORT], uint64_t octets);
 
 /* --- tables -------------------------------------------------------------- */

@@ -36,7 +36,6 @@ struct control_client {
 	bool broken;  /* at once */
 	bool eof;
 	struct control_client *next;
-	struct control_client **previous; /* what points to this one */
 };
 
 struct control {
@@ -104,13 +103,14 @@ static void end_stream(struct control_client *c)
 static void client_free(struct control_client **cp)
 {
 	struct control_client *c = *cp;
+	struct control_client **at = &c->control->clients;
 
 	*cp = NULL;
 	end_stream(c);
 	control_client_give_probe(c);
-	*c->previous = c->next;
-	if (c->next != NULL)
-		c->next->previous = c->previous;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
 	c->control->client_count--;
 	bufferevent_free(c->bev);
 	free(c);
@@ -326,9 +326,6 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 	c->control = control;
 	c->bev = bev;
 	c->next = control->clients;
-	c->previous = &control->clients;
-	if (c->next != NULL)
-		c->next->previous = &c->next;
 	control->clients = c;
 	control->client_count++;
 	bufferevent_setwatermark(bev, EV_READ, 0, CONTROL_REQUEST_MAX);
@@ -384,13 +381,13 @@ struct control *control_new(struct event_base *base, const struct role *role,
 void control_free(struct control **controlp)
 {
 	struct control *control = *controlp;
-	struct control_client *c;
+	struct control_client *c, *next;
 
 	*controlp = NULL;
 	if (control == NULL)
 		return;
-	while (control->clients != NULL) {
-		c = control->clients;
+	for (c = control->clients; c != NULL; c = next) {
+		next = c->next;
 		client_free(&c);
 	}
 	if (control->listener != NULL)

@@ -1,0 +1,315 @@
+"""gmrelayctl tells people and programs how things are, and does what they say:
+with the right exit status, and nothing raw from strangers on the terminal."""
+import json
+import re
+import subprocess
+
+from lib.daemon import GMRELAYCTL
+from lib.harness import main, scenario, wait_for
+from lib.mail import without_received
+from lib.smtpclient import message
+
+REFUSED = "550 5.1.1 no such user"
+
+
+def paused(t, **settings):
+    """A daemon whose account is paused by hand: mail stays in the queue."""
+    fake = t.fake()
+    daemon = t.daemon(fake, **settings).start()
+    daemon.ask("account.pause", all=True)
+    return fake, daemon
+
+
+def run(t, daemon, *args, status=0, **how):
+    """gmrelayctl for people; its stdout."""
+    done = daemon.ctl_run(*args, json_output=False, **how)
+    t.equal(done.returncode, status, "status of %s (%s%s)" % (
+        " ".join(args), done.stdout, done.stderr))
+    return done.stdout
+
+
+def run_json(t, daemon, *args, status=0):
+    done = daemon.ctl_run(*args)
+    t.equal(done.returncode, status, "status of %s (%s%s)" % (
+        " ".join(args), done.stdout, done.stderr))
+    return json.loads(done.stdout)
+
+
+@scenario
+def status_says_when_somebody_is_needed(t):
+    fake, daemon = paused(t)
+    told = run_json(t, daemon, "status", status=1)
+    t.equal(told["needs_person"], True, "a held account needs somebody")
+    t.equal(told["accounts"][0]["state"], "held", "the account")
+    t.true("held" in run(t, daemon, "status", status=1), "said in words")
+    run(t, daemon, "account", "resume", "--all")
+    told = run_json(t, daemon, "status")
+    t.equal(told["needs_person"], False, "all is well again")
+    fake.rule("RCPT", REFUSED)
+    daemon.send(message(), sender="root@nowhere")
+    wait_for(lambda: daemon.status()["queue"]["failed"] == 1, what="a failure")
+    t.true("nobody has looked at" in run(t, daemon, "status", status=1),
+           "a failed message is told of")
+    run_json(t, daemon, "queue", "list", "--failed")
+    run(t, daemon, "status", status=1)
+    # a person who reads the list has seen it
+    t.true("no such user" in run(t, daemon, "queue", "list", "--failed"),
+           "why it failed")
+    wait_for(lambda: daemon.status()["queue"]["failed_unseen"] == 0,
+             what="it to be noted")
+    run(t, daemon, "status")
+
+
+@scenario
+def a_daemon_out_of_reach_is_status_2(t):
+    daemon = t.daemon(t.fake())
+    for command in (["status"], ["queue", "list"], ["reload"],
+                    ["account", "resume", "--all"],
+                    ["test", "a@example.net"]):
+        done = daemon.ctl_run(*command)
+        t.equal(done.returncode, 2, "status of %s" % command)
+        t.true("not running" in done.stderr, "said why: %s" % done.stderr)
+
+
+@scenario
+def bad_usage_is_status_2(t):
+    fake, daemon = paused(t)
+    for command in ([], ["nonsense"], ["queue"], ["queue", "show"],
+                    ["queue", "show", "1", "2"], ["queue", "hold"],
+                    ["queue", "hold", "--failed"], ["queue", "list", "x"],
+                    ["queue", "delete", "--all", "0000000000000001"],
+                    ["account", "pause"], ["account", "pause", "a", "--all"],
+                    ["test", "no address"], ["test", "a@b.c", "--timeout", "0"],
+                    ["status", "--wrong"], ["spool", "export"]):
+        done = daemon.ctl_run(*command)
+        t.equal(done.returncode, 2, "status of %s" % command)
+        t.true(done.stderr, "something is said to %s" % command)
+
+
+@scenario
+def help_names_every_command(t):
+    daemon = t.daemon(t.fake())
+    text = run(t, daemon, "help")
+    for word in ("status", "queue list", "queue show", "queue cat",
+                 "queue hold", "queue release", "queue retry", "queue delete",
+                 "queue flush", "account list", "account pause",
+                 "account resume", "reload", "test", "doctor", "spool check",
+                 "spool export"):
+        t.true(re.search(r"(?m)^  %s " % word, text), "help on %s" % word)
+
+
+@scenario
+def a_queue_is_listed_page_by_page(t):
+    fake, daemon = paused(t)
+    with daemon.client() as client:
+        client.ehlo()
+        for i in range(230):
+            client.mail("device@example.org", ["person@example.net"],
+                        message(subject="m%d" % i))
+    wait_for(lambda: daemon.queued() == 230, what="the queue")
+    rows = run_json(t, daemon, "queue", "list")
+    ids = [row["id"] for row in rows]
+    t.equal(len(ids), 230, "rows")
+    t.equal(ids, sorted(set(ids)), "each once, in order")
+    lines = run(t, daemon, "queue", "list").splitlines()
+    t.equal([x.split()[0] for x in lines if not x.startswith("ID")], ids,
+            "the same for people")
+    run(t, daemon, "queue", "delete", "--all")
+    wait_for(lambda: daemon.queued() == 0, what="an empty queue")
+    run(t, daemon, "account", "resume", "default")
+    t.equal(fake.messages, [], "what was deleted is not sent")
+
+
+@scenario
+def show_and_cat_give_the_whole_message(t):
+    fake, daemon = paused(t)
+    body = b"".join(b"line %d of it\r\n" % i for i in range(30000))
+    sent = message(subject="long") + body
+    recipients = ["p%d@example.net" % i for i in range(120)]
+    number = daemon.send(sent, recipients)
+    told = run_json(t, daemon, "queue", "show", number)
+    t.equal([x["address"] for x in told["recipients"]], recipients,
+            "recipients")
+    t.equal(told["state"], "waiting", "state")
+    t.true("p119@example.net" in run(t, daemon, "queue", "show", number),
+           "for people")
+    got = subprocess.run(
+        [GMRELAYCTL, "-c", daemon.config_file, "queue", "cat",
+         number], capture_output=True, timeout=60, check=True).stdout
+    t.equal(without_received(got), sent, "bytes")
+    done = daemon.ctl_run("queue", "cat", "0123456789abcdef")
+    t.equal(done.returncode, 1, "one that is not there")
+    t.equal(done.stdout, "", "nothing printed")
+
+
+@scenario
+def hold_release_retry_delete(t):
+    fake, daemon = paused(t)
+    kept, gone = [daemon.send(message(subject=x)) for x in ("kept", "gone")]
+    t.equal(run_json(t, daemon, "queue", "hold", kept)["changed"], [kept],
+            "held")
+    t.equal(run_json(t, daemon, "queue", "show", kept)["state"], "held",
+            "state")
+    told = run_json(t, daemon, "queue", "delete", gone, "00000000000000ff",
+                    status=1)
+    t.equal(told["changed"], [gone], "deleted")
+    t.equal([x["id"] for x in told["problems"]], ["00000000000000ff"],
+            "not there")
+    run(t, daemon, "account", "resume", "default")
+    run(t, daemon, "queue", "flush")
+    t.equal(run_json(t, daemon, "queue", "show", kept)["state"], "held",
+            "a flush leaves it held")
+    t.equal(fake.messages, [], "nothing was sent")
+    run(t, daemon, "queue", "release", kept)
+    fake.wait_messages(1)
+    daemon.wait_queue_empty()
+
+
+@scenario
+def what_failed_is_sent_again_by_retry(t):
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    fake.rule("RCPT", REFUSED)
+    number = daemon.send(message(subject="again"), sender="root@nowhere")
+    wait_for(lambda: daemon.status()["queue"]["failed"] == 1, what="a failure")
+    fake.clear_rules()
+    told = run_json(t, daemon, "queue", "retry", "--failed")
+    t.equal(told["changed"], [number], "retried")
+    fake.wait_messages(1)
+    daemon.wait_queue_empty()
+    t.equal(daemon.queue(failed=True), [], "failed messages")
+
+
+@scenario
+def test_follows_a_message_to_gmails_250(t):
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    told = run_json(t, daemon, "test", "person@example.net")
+    t.equal(told["delivered"], True, "delivered")
+    t.equal([x["step"] for x in told["steps"]][-1], "delivered", "last step")
+    t.equal(len(fake.messages), 1, "messages upstream")
+    t.equal(fake.messages[0].recipients, ["person@example.net"], "recipient")
+    text = run(t, daemon, "test", "person@example.net")
+    t.true("250 2.0.0" in text, "Gmail's words: %s" % text)
+    t.clean(fake)
+
+
+@scenario
+def test_says_why_not(t):
+    fake = t.fake()
+    daemon = t.daemon(fake)
+    daemon.write_password("wrong-word")
+    daemon.start()
+    for _ in range(2):  # refused now, and held from now on
+        done = daemon.ctl_run("test", "person@example.net", json_output=False)
+        t.equal(done.returncode, 1, "status")
+        t.true("password" in (done.stdout + done.stderr).lower(),
+               "the cause: %s%s" % (done.stdout, done.stderr))
+    t.equal(len(fake.logins), 1, "logins tried")
+
+
+@scenario
+def test_tells_a_refused_recipient(t):
+    fake = t.fake()
+    fake.rule("RCPT", REFUSED)
+    daemon = t.daemon(fake).start()
+    told = run_json(t, daemon, "test", "lost@example.net", status=1)
+    t.equal(told["steps"][-1]["step"], "failed", "last step")
+    t.true("no such user" in told["steps"][-1]["text"], "Gmail's words")
+
+
+@scenario
+def test_gives_up_in_time(t):
+    fake = t.fake()
+    stalled = fake.rule("FINAL", action="stall")
+    daemon = t.daemon(fake).start()
+    done = daemon.ctl_run("test", "person@example.net", "--timeout", "1")
+    t.equal(done.returncode, 1, "status")
+    t.true("not delivered within 1 s" in done.stderr, done.stderr)
+    stalled.release()
+
+
+@scenario
+def doctor_is_content(t):
+    fake = t.fake()
+    daemon = t.daemon(fake, postmaster="owner@example.org").start()
+    told = run_json(t, daemon, "doctor")
+    t.equal(told["fail"], 0, "failures in %s" % told)
+    t.equal(told["unknown"], 0, "unknown in %s" % told)
+    where = [x["where"] for x in told["findings"] if x["status"] == "ok"]
+    for part in ("configuration", "spool", "daemon", "default: IPv4 connect",
+                 "default: IPv4 tls", "default: IPv4 login"):
+        t.true(part in where, "%s is looked at: %s" % (part, where))
+    t.true("all well" in run(t, daemon, "doctor"), "for people")
+    t.equal(fake.messages, [], "doctor sends no mail")
+    t.clean(fake)
+
+
+@scenario
+def doctor_finds_a_wrong_password_with_one_login(t):
+    fake = t.fake()
+    daemon = t.daemon(fake)
+    daemon.write_password("wrong-word")
+    daemon.start()
+    told = run_json(t, daemon, "doctor", status=1)
+    failed = [x for x in told["findings"] if x["status"] == "fail"]
+    t.equal([x["where"] for x in failed], ["default: IPv4 login"], "failures")
+    t.true("535" in failed[0]["text"], "Gmail's words: %s" % failed)
+    t.true("password" in failed[0]["advice"].lower(), "the cure: %s" % failed)
+    t.equal(len(fake.logins), 1, "logins tried")
+    t.equal(daemon.account_state()["state"], "active",
+            "looking changes nothing")
+
+
+@scenario
+def doctor_finds_what_is_wrong_with_the_machine(t):
+    fake = t.fake()
+    daemon = t.daemon(fake)
+    told = run_json(t, daemon, "doctor", status=1)
+    t.true("daemon" in [x["where"] for x in told["findings"]
+                        if x["status"] == "fail"], "no daemon: %s" % told)
+    daemon.write_password("secret-word", mode=0o644)
+    told = run_json(t, daemon, "doctor", status=1)
+    failed = [x["where"] for x in told["findings"] if x["status"] == "fail"]
+    t.true("password of default" in failed, "an open file: %s" % failed)
+    t.true("secret-word" not in json.dumps(told), "it is not told")
+    daemon.write_config(text="account {\n  username = \"x\"\n}\n")
+    told = run_json(t, daemon, "doctor", status=1)
+    t.true(any(x["where"] == "configuration" and ":2" in x["text"]
+               for x in told["findings"]), "the line: %s" % told)
+
+
+@scenario
+def reload_tells_whether_it_was_taken(t):
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    before = daemon.ask("ping")[-1]["pid"]
+    t.true("reloaded" in run(t, daemon, "reload"), "said so")
+    t.true(daemon.ask("ping")[-1]["pid"] != before, "a new relay")
+    daemon.write_config(text="nonsense = 1\n")
+    done = daemon.ctl_run("reload")
+    # the socket is known by -s, the configuration's fault by its line
+    t.equal(done.returncode, 1, "status")
+    t.true(":1:" in done.stderr, "the line: %s" % done.stderr)
+    daemon.send(message())
+    fake.wait_messages(1)
+
+
+@scenario
+def strangers_text_does_not_reach_the_terminal_raw(t):
+    fake = t.fake()
+    fake.rule("RCPT", b"450 4.2.1 \x1b[2J\x9b2J later".decode("latin-1"))
+    daemon = t.daemon(fake, retry=["1h"]).start()
+    number = daemon.send(message())
+    wait_for(lambda: daemon.queue()[0]["attempts"] == 1, what="an attempt")
+    for command in (["queue", "list"], ["queue", "show", number],
+                    ["queue", "list", "--json"]):
+        done = subprocess.run(
+            [GMRELAYCTL, "-c", daemon.config_file, *command],
+            capture_output=True, timeout=60, check=True)
+        t.true(b"later" in done.stdout, "it is shown: %r" % done.stdout)
+        t.true(b"\x1b" not in done.stdout, "raw: %r" % done.stdout)
+        t.true(b"\x9b" not in done.stdout, "raw: %r" % done.stdout)
+
+
+main()
