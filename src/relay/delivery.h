@@ -44,9 +44,9 @@ struct delivery {
 	bool eight_bit;
 	bool smtputf8;
 	struct content *content; /* owned */
-	bool in_doubt;   /* the answer to the last byte was lost: outcomes are
-			    UNTRIED, but it may have been delivered */
-	bool damaged;    /* content could not be read; the connection was cut */
+	bool in_doubt; /* the answer to the last byte was lost: outcomes are
+			  UNTRIED, but it may have been delivered */
+	bool damaged;  /* content could not be read; the connection was cut */
 	struct err problem; /* why, when damaged */
 	void *owner;        /* the maker's */
 };

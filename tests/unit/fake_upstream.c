@@ -405,19 +405,18 @@ static void *server_thread(void *arg)
 	return NULL;
 }
 
-void fake_server_start(
-	struct fake_server *s, SSL_CTX *ctx, const char *const *script)
+static void start(struct fake_server *s, int receive_buffer)
 {
 	socklen_t len = sizeof(s->address);
 
-	memset(s, 0, sizeof(*s));
-	s->ctx = ctx;
-	s->script = script;
 	s->fd = -1;
 	buf_init(&s->body, BODY_MAX);
 	s->address.sin_family = AF_INET;
 	s->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	s->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (receive_buffer > 0)
+		setsockopt(s->listen_fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer,
+			sizeof(receive_buffer));
 	must(s->listen_fd >= 0 &&
 			bind(s->listen_fd, (struct sockaddr *)&s->address,
 				len) == 0 &&
@@ -427,6 +426,24 @@ void fake_server_start(
 		"listen");
 	must(pipe2(s->wait_fds, O_CLOEXEC) == 0, "pipe");
 	must(pthread_create(&s->thread, NULL, server_thread, s) == 0, "thread");
+}
+
+void fake_server_start(
+	struct fake_server *s, SSL_CTX *ctx, const char *const *script)
+{
+	memset(s, 0, sizeof(*s));
+	s->ctx = ctx;
+	s->script = script;
+	start(s, 0);
+}
+
+void fake_server_start_narrow(
+	struct fake_server *s, SSL_CTX *ctx, const char *const *script)
+{
+	memset(s, 0, sizeof(*s));
+	s->ctx = ctx;
+	s->script = script;
+	start(s, 4096);
 }
 
 const char *fake_server_join(struct fake_server *s)

@@ -72,6 +72,10 @@ struct fake_server {
 void fake_server_start(
 	struct fake_server *s, SSL_CTX *ctx, const char *const *script);
 
+/* The same with a small receive buffer. */
+void fake_server_start_narrow(
+	struct fake_server *s, SSL_CTX *ctx, const char *const *script);
+
 /* Waits for the script's end. Returns NULL, or what went wrong. */
 const char *fake_server_join(struct fake_server *s);
 

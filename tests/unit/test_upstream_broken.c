@@ -265,6 +265,8 @@ static void test_lost_quit(void **state)
 		READY_BOTH, ONE_WHOLE, "C QUIT", "CLOSE", NULL};
 	static const char *const odd[] = {
 		READY_BOTH, ONE_WHOLE, "C QUIT", "S 500 what", "EOF", NULL};
+	static const char *const silent[] = {
+		READY_BOTH, ONE_WHOLE, "C QUIT", "EOF", NULL};
 	struct fixture *f = *state;
 
 	fixture_add(f, "x\r\n", 0, one);
@@ -272,6 +274,9 @@ static void test_lost_quit(void **state)
 	fixture_assert_fine(f);
 	fixture_add(f, "x\r\n", 0, one);
 	fixture_run(f, FAKE_CERT_GOOD, odd);
+	fixture_assert_fine(f);
+	fixture_add(f, "x\r\n", 0, one);
+	fixture_run(f, FAKE_CERT_GOOD, silent);
 	fixture_assert_fine(f);
 	fixture_assert_outcome(f->deliveries[0], OUTCOME_DELIVERED);
 	fixture_assert_outcome(f->deliveries[1], OUTCOME_DELIVERED);
@@ -287,6 +292,7 @@ static void test_bdat_refused_early(void **state)
 		ONE_WHOLE, GOODBYE, NULL};
 	struct fixture *f = *state;
 
+	f->narrow = true;
 	fixture_add(f, NULL, 65000, one);
 	fixture_add(f, "x\r\n", 0, one);
 	fixture_run(f, FAKE_CERT_GOOD, script);

@@ -8,6 +8,9 @@
 #include "base/credential.h"
 #include "base/util.h"
 #include "relay/tls.h"
+#include "relay/upstream_internal.h"
+
+#include <event2/bufferevent.h>
 
 #include <setjmp.h>
 #include <signal.h>
@@ -149,6 +152,16 @@ static void on_ready(void *arg, struct upstream *u, uint64_t size)
 		upstream_abort(u);
 }
 
+/* On the way to a server of small buffers: most of a message stays with us. */
+static void make_narrow(struct upstream *u)
+{
+	const int size = 4096;
+
+	assert_int_equal(setsockopt(bufferevent_getfd(u->bev), SOL_SOCKET,
+				 SO_SNDBUF, &size, sizeof(size)),
+		0);
+}
+
 static struct delivery *next(void *arg, struct upstream *u)
 {
 	struct fixture *f = arg;
@@ -160,6 +173,8 @@ static struct delivery *next(void *arg, struct upstream *u)
 	if (f->given < f->added) {
 		if (f->quit_when_giving)
 			upstream_quit(u);
+		if (f->narrow)
+			make_narrow(u);
 		return f->deliveries[f->given++];
 	}
 	if (!f->stay)
@@ -251,7 +266,11 @@ void fixture_run(
 	struct err err;
 
 	fake_server_free(&f->server);
-	fake_server_start(&f->server, f->pki->contexts[cert], script);
+	if (f->narrow)
+		fake_server_start_narrow(
+			&f->server, f->pki->contexts[cert], script);
+	else
+		fake_server_start(&f->server, f->pki->contexts[cert], script);
 	memcpy(&f->params.address, &f->server.address,
 		sizeof(f->server.address));
 	f->params.address_len = sizeof(f->server.address);

@@ -75,6 +75,7 @@ struct fixture {
 	const char *quit_in;   /* state; NULL: never */
 	bool abort_when_ready; /* from inside on_ready() */
 	bool quit_when_giving; /* from inside next() */
+	bool narrow;           /* the buffers of both ends are small */
 	bool late;             /* nothing to give until it is woken */
 
 	/* what was called */
