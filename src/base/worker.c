@@ -188,7 +188,6 @@ void worker_free(struct worker **wp)
 	struct worker *w = *wp;
 	struct worker_job *job;
 
-	*wp = NULL;
 	if (w == NULL)
 		return;
 	pthread_mutex_lock(&w->mutex);
@@ -208,4 +207,6 @@ void worker_free(struct worker **wp)
 	pthread_cond_destroy(&w->wake);
 	pthread_mutex_destroy(&w->mutex);
 	free(w);
+	/* Only now: a done() may have submitted through the owner's pointer. */
+	*wp = NULL;
 }

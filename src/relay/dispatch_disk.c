@@ -136,6 +136,11 @@ static void on_job(struct worker_job *worker_job)
 
 void disk_job_submit(struct disk_job *job)
 {
+	if (job->dispatch->mover == NULL) {
+		/* The end: what is left undone is done at the next start. */
+		disk_job_free(job);
+		return;
+	}
 	job->job.run = run_job;
 	job->job.done = on_job;
 	worker_submit(job->dispatch->mover, &job->job);
@@ -160,24 +165,25 @@ static void remove_body_now(void *arg)
 
 void dispatch_done(struct dispatch *d, struct message *m, uint64_t body)
 {
+	const struct journal_place place = m->place;
 	struct disk_job *job;
+	uint64_t id = m->id;
 
-	if (m->place.segment != NULL && body == 0) {
-		journal_reader_mark(d->journal, &m->place, NULL, NULL);
-		dispatch_drop(d, m);
+	/* First of all: nobody may find it any more. */
+	dispatch_drop(d, m);
+	if (place.segment != NULL && body == 0) {
+		journal_reader_mark(d->journal, &place, NULL, NULL);
 		return;
 	}
-	job = disk_job_new(d, m->id);
+	job = disk_job_new(d, id);
 	job->remove_body = body;
-	if (m->place.segment != NULL) {
+	if (place.segment != NULL) {
 		/* The body goes after the mark is synced. */
-		journal_reader_mark(
-			d->journal, &m->place, remove_body_now, job);
+		journal_reader_mark(d->journal, &place, remove_body_now, job);
 	} else {
 		job->remove_from = DISK_QUEUE;
 		disk_job_submit(job);
 	}
-	dispatch_drop(d, m);
 }
 
 /* Puts the message's file together: envelope, then what is not in a body. */
@@ -213,6 +219,7 @@ static void after_save(struct disk_job *job)
 	struct message *m = job->message;
 
 	m->place.segment = NULL;
+	m->to_hold = false;
 	if (job->hold)
 		dispatch_set_stage(d, m, STAGE_HOLD);
 	else
@@ -247,6 +254,7 @@ void dispatch_save(struct dispatch *d, struct message *m, struct envelope *env,
 	job->replace = m->place.segment == NULL;
 	job->due_ms = due_ms;
 	job->hold = env->hold;
+	m->to_hold = env->hold;
 	job->after = after_save;
 	if (print_file(env, content, &job->file, &job->err) != 0) {
 		/* Nothing was changed: what we know is lost with it, but not

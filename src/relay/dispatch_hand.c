@@ -44,9 +44,9 @@ static void fill_info(
 
 	memset(out, 0, sizeof(*out));
 	out->id = m->id;
-	out->state = m->stage == STAGE_SEND   ? MESSAGE_SENDING
-		     : m->stage == STAGE_HOLD ? MESSAGE_HELD
-					      : MESSAGE_WAITING;
+	out->state = m->stage == STAGE_SEND                 ? MESSAGE_SENDING
+		     : m->stage == STAGE_HOLD || m->to_hold ? MESSAGE_HELD
+							    : MESSAGE_WAITING;
 	out->in_journal = m->place.segment != NULL;
 	out->next_ms = m->stage == STAGE_WAIT && left > 0 ? left : 0;
 	(void)d;

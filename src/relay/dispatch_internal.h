@@ -34,6 +34,7 @@ struct message {
 	int64_t paused_ms; /* account_paused_total_ms() at that time */
 	uint8_t stage;     /* enum message_stage */
 	uint8_t slot;
+	bool to_hold; /* the job under way ends in a hold */
 };
 
 /* One account and what waits for it. */

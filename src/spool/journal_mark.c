@@ -118,6 +118,9 @@ static int write_mark(struct journal_segment *s, uint32_t offset)
 	if (pwrite_full(s->done_fd, mark, sizeof(mark), (off_t)s->done_end) !=
 		0)
 		return -1;
+	if (s->undone == 0)
+		bug("a mark for a record that was never counted");
+	s->undone--;
 	s->done_end += sizeof(mark);
 	s->unsynced = true;
 	return 0;
@@ -138,7 +141,8 @@ static void add_waiter(
 
 static void arm_sync(struct journal_reader *r, int64_t delay_ms);
 
-/* After a mark: is the segment empty, or nearly so with newer ones behind? */
+/* After a sync of marks: is the segment nearly empty, with newer ones behind?
+ * (Not after each mark: its caller may be in the middle of something.) */
 static void look_at_rest(struct journal_segment *s)
 {
 	struct journal_reader *r = s->reader;
@@ -162,10 +166,8 @@ void journal_reader_mark(struct journal_reader *r,
 	struct log_text text;
 
 	if (write_mark(s, place->offset) == 0) {
-		s->undone--;
 		add_waiter(&r->waiters, on_synced, arg);
 		arm_sync(r, on_synced != NULL ? 0 : JOURNAL_MARK_SYNC_MS);
-		look_at_rest(s);
 		return;
 	}
 	if (!r->mark_trouble)
@@ -190,7 +192,6 @@ static void retry_late_marks(struct journal_reader *r)
 	while ((late = STAILQ_FIRST(&r->late_marks)) != NULL) {
 		if (write_mark(late->segment, late->offset) != 0)
 			return;
-		late->segment->undone--;
 		add_waiter(&r->waiters, late->fn, late->arg);
 		STAILQ_REMOVE_HEAD(&r->late_marks, link);
 		free(late);
@@ -237,6 +238,7 @@ static void on_synced(struct worker_job *job)
 	for (i = 0; i < sync->count; i++) {
 		s = sync->segments[i];
 		s->syncing = false;
+		look_at_rest(s);
 		journal_stock_reclaim(s);
 	}
 	call_waiters(&sync->waiters);

@@ -87,7 +87,8 @@ static size_t scan_window(
 			at += JOURNAL_STEP;
 		}
 	}
-	s->scanned += last ? len : (at < len ? at : len);
+	/* A record may end a few octets before its step does. */
+	s->scanned += last ? len : at;
 	return 0;
 }
 
@@ -99,6 +100,8 @@ static bool scan_some(struct journal_segment *s)
 	size_t want = SCAN_WINDOW, need;
 	ssize_t n;
 
+	if (s->scanned % JOURNAL_STEP != 0)
+		bug("a segment is read off its steps");
 	if (journal_segment_open(s) != 0)
 		return false;
 	do {
@@ -220,6 +223,7 @@ static void apply_to_segment(
 		return;
 	end = stated->end < JOURNAL_SEGMENT_SIZE ? stated->end
 						 : JOURNAL_SEGMENT_SIZE;
+	end -= end % JOURNAL_STEP;
 	if (end > s->limit)
 		s->limit = end;
 	s->finished = stated->use == LINK_FINISHED;

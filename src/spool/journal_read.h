@@ -46,8 +46,7 @@ struct journal_reader_callbacks {
 	void (*on_recovered)(void *arg);
 	/* A segment that will not be written again has less than a quarter of
 	 * its records left: they had better move to queue/. */
-	void (*on_sparse)(
-		void *arg, const struct journal_segment *segment);
+	void (*on_sparse)(void *arg, const struct journal_segment *segment);
 	void *arg;
 };
 
