@@ -22,6 +22,8 @@ libgmrelay_a_SOURCES = \
 	src/base/counters.h \
 	src/base/credential.c \
 	src/base/credential.h \
+	src/base/date.c \
+	src/base/date.h \
 	src/base/err.c \
 	src/base/err.h \
 	src/base/hash.c \

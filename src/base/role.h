@@ -29,7 +29,7 @@ struct listener {
 
 struct role {
 	const struct conf *conf;
-	int channel_fd;                  /* see base/channel.h */
+	int channel_fd;                   /* see base/channel.h */
 	const struct listener *listeners; /* receiver */
 	size_t listener_count;
 	int control_fd;            /* relay: listening Unix socket */

@@ -38,10 +38,10 @@ typedef void body_line_fn(void *arg, const char *text, size_t len);
 
 struct body_decoder {
 	enum body_mode mode;
-	bool in_header;   /* true at the start */
-	bool eight_bit;   /* a byte above 127 was seen */
-	bool bare_lf;     /* a line ended in LF alone */
-	bool bare_cr;     /* CR elsewhere than right before LF */
+	bool in_header;            /* true at the start */
+	bool eight_bit;            /* a byte above 127 was seen */
+	bool bare_lf;              /* a line ended in LF alone */
+	bool bare_cr;              /* CR elsewhere than right before LF */
 	enum body_problem problem; /* the first; no more lines are handed on */
 	body_line_fn *on_line;
 	void *arg;
@@ -58,8 +58,8 @@ void body_decoder_init(struct body_decoder *d, enum body_mode mode,
  * Returns 1 when the end of data was seen (bytes beyond *used_out are
  * commands), 0 otherwise (all used). Goes on looking for the end after a
  * problem. */
-int body_decoder_feed(struct body_decoder *d, const char *data, size_t len,
-	size_t *used_out);
+int body_decoder_feed(
+	struct body_decoder *d, const char *data, size_t len, size_t *used_out);
 
 /* The last BDAT chunk has been fed: hands on a last line without line end. */
 void body_decoder_end(struct body_decoder *d);
@@ -74,7 +74,7 @@ struct dot_stuffer {
 
 /* Appends data to out with a dot before each line's leading dot. Needs at most
  * 2 * len bytes of room. Returns 0, -1 when out is full (out unchanged). */
-int dot_stuff(struct dot_stuffer *s, const char *data, size_t len,
-	struct buf *out);
+int dot_stuff(
+	struct dot_stuffer *s, const char *data, size_t len, struct buf *out);
 
 #endif

@@ -25,8 +25,8 @@ struct command {
 
 /* Splits a line (no line end). Returns 0; -1 with err when it holds NUL, CR or
  * is empty. Longer words than VERB_MAX give verb "". */
-int command_parse(struct command *out, const char *line, size_t len,
-	struct err *err);
+int command_parse(
+	struct command *out, const char *line, size_t len, struct err *err);
 
 enum command_body { COMMAND_BODY_7BIT, COMMAND_BODY_8BITMIME };
 

@@ -77,8 +77,4 @@ int header_repair(const struct header_block *h, const struct header_context *c,
 /* "no-date,bcc-removed" for the log, "" for none. Returns text. */
 const char *header_repairs_print(unsigned repairs, char *text, size_t size);
 
-/* "Sun, 22 Nov 2026 04:05:06 +0000" (RFC 5322 3.3). Returns text. */
-const char *header_date_print(
-	int64_t now_s, int utc_offset_s, char *text, size_t size);
-
 #endif

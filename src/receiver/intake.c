@@ -10,6 +10,7 @@
 
 #include "receiver/intake.h"
 
+#include "base/date.h"
 #include "base/util.h"
 #include "proto/header.h"
 #include "spool/envelope.h"
@@ -59,7 +60,7 @@ static void print_received(const struct intake *in, int64_t now_s, char *text)
 	snprintf(text, RECEIVED_SIZE,
 		"from %s (%s) by %s (gmrelayd) with %s id %s; %s", setup->helo,
 		setup->client, setup->host, setup->protocol, hex64(id, in->id),
-		header_date_print(now_s, 0, date, sizeof(date)));
+		date_print(now_s, 0, date, sizeof(date)));
 }
 
 /* The header block is whole: repairs it and begins the draft with it. */

@@ -5,6 +5,7 @@
 
 #include "relay/report.h"
 
+#include "base/date.h"
 #include "base/hash.h"
 #include "base/util.h"
 #include "proto/address.h"
@@ -201,7 +202,7 @@ static int write_header(
 	int rc;
 
 	hex64(id, r->id);
-	header_date_print(r->now_s, 0, date, sizeof(date));
+	date_print(r->now_s, 0, date, sizeof(date));
 	rc = buf_addf(out, "From: \"Mail delivery on %s\" <%s>\r\n",
 		report_domain(r), r->from);
 	rc |= buf_addf(out, "To: <%s>\r\n", r->to);

@@ -5,6 +5,7 @@
 
 #include "relay/report_parts.h"
 
+#include "base/date.h"
 #include "base/util.h"
 #include "proto/header.h"
 #include "proto/reply.h"
@@ -63,7 +64,7 @@ static int write_about(
 	rc |= report_wrap(out, "  ", line);
 	snprintf(line, sizeof(line), "From: <%s>", env->reverse_path);
 	rc |= report_wrap(out, "  ", line);
-	header_date_print(env->arrived_s, 0, date, sizeof(date));
+	date_print(env->arrived_s, 0, date, sizeof(date));
 	snprintf(line, sizeof(line), "Arrived: %s from %s, %llu octets", date,
 		env->client, (unsigned long long)env->size);
 	return rc | report_wrap(out, "  ", line);
@@ -87,8 +88,7 @@ static int write_delayed_end(const struct report *r, struct buf *out)
 	char line[VALUE_MAX], date[64];
 
 	if (r->expire_s >= 0) {
-		header_date_print(
-			r->now_s + r->expire_s, 0, date, sizeof(date));
+		date_print(r->now_s + r->expire_s, 0, date, sizeof(date));
 		snprintf(line, sizeof(line),
 			"It will be tried again until %s. You need not send it "
 			"again; if it cannot be delivered by then, you will be "
@@ -196,12 +196,11 @@ static int write_status(
 		rc |= report_field(out, "Diagnostic-Code", line);
 	}
 	if (r->original->attempts > 0) {
-		header_date_print(r->now_s, 0, date, sizeof(date));
+		date_print(r->now_s, 0, date, sizeof(date));
 		rc |= report_field(out, "Last-Attempt-Date", date);
 	}
 	if (r->kind == REPORT_DELAYED && r->expire_s >= 0) {
-		header_date_print(
-			r->now_s + r->expire_s, 0, date, sizeof(date));
+		date_print(r->now_s + r->expire_s, 0, date, sizeof(date));
 		rc |= report_field(out, "Will-Retry-Until", date);
 	}
 	return rc;
@@ -217,7 +216,7 @@ int report_status_text(const struct report *r, struct buf *out)
 	snprintf(line, sizeof(line), "dns; %s",
 		r->hostname[0] != '\0' ? r->hostname : "localhost");
 	rc = report_field(out, "Reporting-MTA", line);
-	header_date_print(env->arrived_s, 0, date, sizeof(date));
+	date_print(env->arrived_s, 0, date, sizeof(date));
 	rc |= report_field(out, "Arrival-Date", date);
 	for (i = 0; i < env->rcpt_count; i++) {
 		if (!is_reported(r, &env->rcpts[i]))
