@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "base/buf.h"
+#include "base/date.h"
 #include "base/util.h"
 #include "header_fixture.h"
 #include "proto/header.h"
@@ -407,10 +408,10 @@ static void dates(void **state)
 	(void)state;
 	for (i = 0; i < COUNT_OF(rows); i++)
 		assert_string_equal(
-			header_date_print(rows[i].now_s, rows[i].utc_offset_s,
+			date_print(rows[i].now_s, rows[i].utc_offset_s,
 				text, sizeof(text)),
 			rows[i].text);
-	assert_string_equal(header_date_print(0, 0, small, 8), "Thu, 01");
+	assert_string_equal(date_print(0, 0, small, 8), "Thu, 01");
 }
 
 static void repairs(void **state)
