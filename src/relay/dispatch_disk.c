@@ -224,6 +224,7 @@ static void after_save(struct disk_job *job)
 		dispatch_set_stage(d, m, STAGE_HOLD);
 	else
 		dispatch_wait_until(d, m, job->due_ms);
+	dispatch_grant_wish(d, m);
 	d->on_change(d->change_arg);
 }
 

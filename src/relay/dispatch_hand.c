@@ -130,23 +130,33 @@ int dispatch_read(struct dispatch *d, uint64_t id, struct message_info *out,
 		content_out, err);
 }
 
-/* The message, unless a connection or a job has it just now. */
+/* The message, unless a connection has it just now. One that a job has is found
+ * too: see wish_for(). */
 static struct message *find_at_rest(
 	struct dispatch *d, uint64_t id, struct err *err)
 {
 	struct message *m = dispatch_find(d, id);
 
-	if (m == NULL) {
+	if (m == NULL)
 		no_such(id, err);
-		return NULL;
-	}
-	if (m->stage == STAGE_WAIT || m->stage == STAGE_HOLD)
+	else if (m->stage == STAGE_SEND)
+		err_set(err, ERR_LIMIT,
+			"message %016llx is being sent just now: try again in "
+			"a moment",
+			(unsigned long long)id);
+	else
 		return m;
-	err_set(err, ERR_LIMIT,
-		"message %016llx is being %s just now: try again in a moment",
-		(unsigned long long)id,
-		m->stage == STAGE_SEND ? "sent" : "written");
 	return NULL;
+}
+
+/* True when a job has the message: what is asked for is done after it. */
+static bool wish_for(struct message *m, enum message_wish wish)
+{
+	if (m->stage != STAGE_DISK)
+		return false;
+	m->wish = (uint8_t)wish;
+	m->to_hold = wish == WISH_HOLD;
+	return true;
 }
 
 static int set_hold(struct dispatch *d, uint64_t id, bool hold, struct err *err)
@@ -155,7 +165,11 @@ static int set_hold(struct dispatch *d, uint64_t id, bool hold, struct err *err)
 	struct content *content = NULL;
 	struct envelope *env = NULL;
 
-	if (m == NULL || dispatch_load(d, m, &env, &content, err) != 0)
+	if (m == NULL)
+		return -1;
+	if (wish_for(m, hold ? WISH_HOLD : WISH_RELEASE))
+		return 0;
+	if (dispatch_load(d, m, &env, &content, err) != 0)
 		return -1;
 	dispatch_count_time(d, m, env);
 	env->hold = hold;
@@ -282,7 +296,7 @@ int dispatch_retry(struct dispatch *d, uint64_t id, struct err *err)
 	m = find_at_rest(d, id, err);
 	if (m == NULL)
 		return -1;
-	if (m->stage == STAGE_HOLD)
+	if (m->stage != STAGE_WAIT)
 		return set_hold(d, id, false, err);
 	dispatch_wait_until(d, m, clock_boot_ms());
 	return 0;
@@ -320,6 +334,8 @@ int dispatch_delete(struct dispatch *d, uint64_t id, struct err *err)
 	m = find_at_rest(d, id, err);
 	if (m == NULL)
 		return -1;
+	if (wish_for(m, WISH_DELETE))
+		return 0;
 	/* A damaged one can be deleted too; its body is found at a start. */
 	if (dispatch_load(d, m, &env, NULL, NULL) == 0)
 		body = env->body_name;
@@ -328,6 +344,19 @@ int dispatch_delete(struct dispatch *d, uint64_t id, struct err *err)
 	dispatch_done(d, m, body);
 	d->on_change(d->change_arg);
 	return 0;
+}
+
+void dispatch_grant_wish(struct dispatch *d, struct message *m)
+{
+	enum message_wish wish = m->wish;
+
+	m->wish = WISH_NONE;
+	if (wish == WISH_HOLD && m->stage != STAGE_HOLD)
+		(void)set_hold(d, m->id, true, NULL);
+	else if (wish == WISH_RELEASE && m->stage == STAGE_HOLD)
+		(void)set_hold(d, m->id, false, NULL);
+	else if (wish == WISH_DELETE)
+		(void)dispatch_delete(d, m->id, NULL);
 }
 
 void dispatch_seen(struct dispatch *d, uint64_t id)

@@ -25,6 +25,9 @@ enum message_stage {
 	STAGE_HOLD, /* by hand */
 };
 
+/* What people ask for while a job has the message: done when the job is. */
+enum message_wish { WISH_NONE, WISH_HOLD, WISH_RELEASE, WISH_DELETE };
+
 /* One message in memory: kept small, there may be a million. */
 struct message {
 	struct scheduled scheduled; /* first: the heap holds these */
@@ -35,6 +38,7 @@ struct message {
 	uint8_t stage;     /* enum message_stage */
 	uint8_t slot;
 	bool to_hold; /* the job under way ends in a hold */
+	uint8_t wish; /* enum message_wish */
 };
 
 /* One account and what waits for it. */
@@ -193,6 +197,8 @@ void disk_job_submit(struct disk_job *job);
 void dispatch_retry_jobs(struct dispatch *d);
 
 /* dispatch_hand.c: */
+/* The job is done: what was asked for meanwhile. */
+void dispatch_grant_wish(struct dispatch *d, struct message *m);
 void dispatch_tell(struct dispatch *d, uint64_t id, const char *event,
 	const char *text, bool last);
 void dispatch_tell_paused(struct dispatch *d, const struct account *a);
