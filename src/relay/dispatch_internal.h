@@ -11,6 +11,7 @@
 #include "base/counters.h"
 #include "base/worker.h"
 #include "relay/dispatch.h"
+#include "relay/resolve.h"
 #include "relay/schedule.h"
 #include "spool/journal_read.h"
 
@@ -104,6 +105,7 @@ struct disk_job {
 struct dispatch {
 	struct event_base *base;
 	const struct conf *conf;
+	char hostname[RESOLVE_NAME_MAX + 1]; /* of this relay, for reports */
 	struct counters *counters;
 	void (*on_change)(void *arg); /* for the status line */
 	void *change_arg;

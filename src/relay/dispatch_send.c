@@ -22,7 +22,6 @@
 
 /* A message that cannot be read just now is tried again so much later. */
 #define UNREADABLE_RETRY_MS (60 * 1000)
-#define REPORT_MAX          (256 * 1024)
 
 /* What the makers of a delivery remember of it. */
 struct attempt {
@@ -277,23 +276,50 @@ static void log_outcome(const struct attempt *t, const struct verdict *v,
 		log_text(&reply, v->words != NULL ? v->words : ""), next);
 }
 
-/* Writes the report into a queue file's form. Nothing is written (len 0) where
- * nobody can be told. Returns its id. */
+/* Puts envelope and report into a queue file's form. */
+static int print_report(
+	const struct report *r, struct buf *out, struct err *err)
+{
+	struct envelope *about = envelope_new();
+	struct buf message;
+	int rc = -1;
+
+	buf_init(&message, REPORT_SIZE_MAX);
+	if (about == NULL || envelope_add_rcpt(about, r->to) != 0) {
+		err_set(err, ERR_SYSTEM, "out of memory");
+	} else if (report_write(r, &message, err) == 0) {
+		about->id = r->id;
+		about->arrived_s = r->now_s;
+		about->report = true;
+		about->smtputf8 = r->original->smtputf8;
+		about->size = message.len;
+		snprintf(about->client, sizeof(about->client), "gmrelayd");
+		rc = envelope_print(about, out) |
+		     buf_add(out, message.data, message.len);
+		if (rc != 0)
+			err_set(err, ERR_LIMIT, "the report is too long");
+	}
+	envelope_free(&about);
+	buf_free(&message);
+	return rc;
+}
+
+/* Writes the report into *out. Nothing is written (len 0) where nobody can be
+ * told. Returns its id. */
 static uint64_t write_report(struct dispatch *d, struct attempt *t,
 	enum report_kind kind, const char *advice, struct buf *out)
 {
-	const struct message *m = t->message;
 	const struct envelope *env = t->env;
 	const struct conf_account *settings =
-		account_settings(dispatch_slot(d, m)->account);
-	const char *to = report_recipient(env, d->conf->postmaster);
+		account_settings(dispatch_slot(d, t->message)->account);
 	struct report report = {
 		.kind = kind,
 		.original = env,
 		.content = t->delivery.content,
-		.to = to,
+		.to = report_recipient(env, d->conf->postmaster),
 		.from = settings->username,
-		.hostname = d->conf->hostname,
+		.hostname = d->hostname,
+		.remote = settings->host,
 		.id = report_id(env->id + env->attempts, kind),
 		.now_s = clock_wall_s(),
 		.expire_s = (int64_t)(d->conf->expire_ms -
@@ -301,37 +327,24 @@ static uint64_t write_report(struct dispatch *d, struct attempt *t,
 			    1000,
 		.advice = advice,
 	};
-	struct envelope *about;
 	struct log_text text;
-	struct buf message;
 	char id[HEX64_SIZE];
-	struct err err = {.text = "out of memory"};
+	struct err err;
 
 	buf_init(out, QUEUE_FILE_MAX);
-	if (to == NULL) {
-		log_warn("no-report id=%s from=%s reason=\"nobody can be told: "
-			 "set postmaster\"",
-			hex64(id, env->id), log_text(&text, env->reverse_path));
+	if (report.to == NULL) {
+		if (env->reverse_path[0] != '\0' && !env->report)
+			log_warn("no-report id=%s from=%s reason=\"this sender "
+				 "cannot be reached: set postmaster\"",
+				hex64(id, env->id),
+				log_text(&text, env->reverse_path));
 		return 0;
 	}
-	buf_init(&message, REPORT_MAX);
-	about = envelope_new();
-	if (about == NULL || report_write(&report, &message, &err) != 0 ||
-		envelope_add_rcpt(about, to) != 0) {
+	if (print_report(&report, out, &err) != 0) {
 		log_err("report-failed id=%s reason=%s", hex64(id, env->id),
 			log_text(&text, err.text));
-	} else {
-		about->id = report.id;
-		about->arrived_s = report.now_s;
-		about->report = true;
-		about->size = message.len;
-		snprintf(about->client, sizeof(about->client), "gmrelayd");
-		if (envelope_print(about, out) != 0 ||
-			buf_add(out, message.data, message.len) != 0)
-			buf_clear(out);
+		buf_clear(out);
 	}
-	envelope_free(&about);
-	buf_free(&message);
 	return report.id;
 }
 

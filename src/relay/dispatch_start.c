@@ -13,6 +13,7 @@
 #include "spool/queue.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -294,6 +295,16 @@ static uint64_t body_size_max(const struct conf *conf)
 				      : UPSTREAM_SIZE_DEFAULT;
 }
 
+static void find_hostname(struct dispatch *d)
+{
+	const char *configured = d->conf->hostname;
+
+	if (configured[0] != '\0')
+		snprintf(d->hostname, sizeof(d->hostname), "%s", configured);
+	else if (gethostname(d->hostname, sizeof(d->hostname) - 1) != 0)
+		snprintf(d->hostname, sizeof(d->hostname), "localhost");
+}
+
 struct dispatch *dispatch_new(
 	const struct dispatch_params *params, struct err *err)
 {
@@ -308,6 +319,7 @@ struct dispatch *dispatch_new(
 	d->change_arg = params->arg;
 	d->started_ms = clock_boot_ms();
 	STAILQ_INIT(&d->late_jobs);
+	find_hostname(d);
 	make_events(d);
 	d->queue_fd = open_dir(params->spool_fd, "queue", err);
 	d->failed_fd = open_dir(params->spool_fd, "failed", err);
