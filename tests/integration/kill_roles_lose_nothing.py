@@ -6,6 +6,7 @@ import re
 import threading
 import time
 
+from lib.daemon import free_port
 from lib.harness import SANITIZED, main, print_comment, scenario, wait_for
 from lib.mail import base64_lines, without_received
 from lib.smtpclient import Client, Refused, message
@@ -72,18 +73,31 @@ def kill_parent(daemon):
     daemon.start(60)
 
 
-def judge(t, fake, load):
-    """Every acknowledged message, for each of its recipients, whole."""
-    counts, wrong = {}, []
+def arrivals(fake):
+    """{(Message-ID, recipient): how often}"""
+    counts = {}
     for got in list(fake.messages):
         key = got.header("Message-ID")[0]
         for recipient in got.recipients:
             counts[key, recipient] = counts.get((key, recipient), 0) + 1
-        if key in load.taken and \
-                without_received(got.data) != load.taken[key][1]:
-            wrong.append(key)
-    missing = [(key, recipient) for key, (people, _) in load.taken.items()
-               for recipient in people if (key, recipient) not in counts]
+    return counts
+
+
+def judge(t, daemon, fake, load):
+    """Every acknowledged message, for each of its recipients, whole."""
+    due = [(key, recipient) for key, (people, _) in load.taken.items()
+           for recipient in people]
+    daemon.ask("queue.flush")
+    try:
+        fake.wait(lambda: not set(due) - set(arrivals(fake)), 120)
+    except AssertionError:
+        print_comment("the queue: %r %r" % (daemon.status()["queue"],
+                                            daemon.queue()[:5]))
+    counts = arrivals(fake)
+    missing = [x for x in due if x not in counts]
+    wrong = [key for got in fake.messages
+             for key in got.header("Message-ID") if key in load.taken and
+             without_received(got.data) != load.taken[key][1]]
     repeats = sum(count - 1 for count in counts.values() if count > 1)
     print_comment("seed %d: %d tried, %d acknowledged, %d arrived, %d missing,"
                   " %d repeats" % (SEED, load.tried, len(load.taken),
@@ -92,14 +106,13 @@ def judge(t, fake, load):
     t.equal(missing, [], "acknowledged, but not upstream")
     t.equal([x.recipients for x in fake.messages
              if x.header("Auto-Submitted")], [], "reports")
+    daemon.wait_queue_empty(60)
 
 
 def rounds(t, victims, count):
     fake = t.fake()
     # a fixed port: another parent has to find it
-    with Client(("127.0.0.1", fake.port)) as probe:
-        free = probe.sock.getsockname()[1]
-    daemon = t.daemon(fake, listen=["127.0.0.1:%d" % free],
+    daemon = t.daemon(fake, listen=["127.0.0.1:%d" % free_port()],
                       account={"messages_per_connection": 1000}).start()
     load = Load(daemon)
     rng = random.Random(SEED)
@@ -119,9 +132,7 @@ def rounds(t, victims, count):
                 deaths += 1
     finally:
         load.stop()
-    daemon.ask("queue.flush")
-    daemon.wait_queue_empty(120)
-    judge(t, fake, load)
+    judge(t, daemon, fake, load)
     t.clean(fake)
 
 
@@ -140,15 +151,13 @@ def both_roles_at_once(t):
             before = len(load.taken)
             wait_for(lambda: len(load.taken) > before + 20, 60, "traffic")
             roles = daemon.wait_roles()
-            for role in roles:
-                daemon.kill_role(role)
+            for pid in roles.values():
+                os.kill(pid, 9)
             for role, pid in roles.items():
                 daemon.wait_role_again(role, pid, 60)
     finally:
         load.stop()
-    daemon.ask("queue.flush")
-    daemon.wait_queue_empty(120)
-    judge(t, fake, load)
+    judge(t, daemon, fake, load)
 
 
 @scenario

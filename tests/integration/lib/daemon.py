@@ -5,9 +5,11 @@ really dropped; as an ordinary user all are that user.
 """
 import json
 import os
+import random
 import re
 import signal
 import smtplib
+import socket
 import subprocess
 import time
 
@@ -39,6 +41,18 @@ def wait_for(predicate, deadline=20, what="it"):
             raise AssertionError("%s: not within %d s" % (what, deadline))
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)
+
+
+def free_port():
+    """A port below those that connections out get, so that it stays free."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def quoted(value):
@@ -239,8 +253,17 @@ class Daemon(Control):
                  deadline, "ready after the reload")
 
     def wait_queue_empty(self, deadline=30):
-        """Until every accepted message has left the queue."""
-        wait_for(lambda: self.queued() == 0, deadline, "an empty queue")
+        """Until every message the relay knows has left the queue. It may hear
+        of the last ones a moment after their 250."""
+        def empty():
+            queue = self.status()["queue"]
+            return queue["queued"] == 0 and not queue["starting"]
+
+        try:
+            wait_for(empty, deadline, "an empty queue")
+        except AssertionError as error:
+            raise AssertionError("%s; %r; the first rows: %r" % (
+                error, self.status()["queue"], self.queue()[:5])) from None
 
     def wait_account(self, state, deadline=20, name="default"):
         return wait_for(
