@@ -124,10 +124,24 @@ integration_lib = \
 	tests/integration/lib/smtpclient.py
 
 integration_tests = \
+	tests/integration/delivers_every_byte.py \
+	tests/integration/idle_costs_nothing.py \
+	tests/integration/kill_roles_lose_nothing.py \
+	tests/integration/limits_at_the_door.py \
+	tests/integration/logs_hold_no_secret.py \
+	tests/integration/password_change_keeps_queue.py \
 	tests/integration/people_see_and_act.py \
+	tests/integration/per_recipient_results.py \
+	tests/integration/real_clients.py \
+	tests/integration/refuses_strangers.py \
+	tests/integration/reload_refuses_nobody.py \
 	tests/integration/report_parses.py \
+	tests/integration/reports.py \
+	tests/integration/roles_are_separate.py \
 	tests/integration/sandbox_itself.py \
-	tests/integration/spool_without_daemon.py
+	tests/integration/smtp_commands.py \
+	tests/integration/spool_without_daemon.py \
+	tests/integration/upstream_refusals_send_no_credential.py
 
 if HAVE_PYTHON3
 TESTS += $(integration_tests)
