@@ -155,6 +155,7 @@ libgmrelay_a_SOURCES = \
 	src/spool/journal_read.c \
 	src/spool/journal_read.h \
 	src/spool/journal_read_internal.h \
+	src/spool/journal_scan.c \
 	src/spool/journal_stock.c \
 	src/spool/journal_write.c \
 	src/spool/journal_write.h \

@@ -60,6 +60,16 @@ static void draft_destroy(struct draft *d)
 	free(d);
 }
 
+void draft_drop_all(struct draft_list *list)
+{
+	struct draft *d;
+
+	while ((d = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, d, link);
+		draft_destroy(d);
+	}
+}
+
 void draft_finish(struct draft *d, enum draft_result result)
 {
 	d->state = d->committed ? DRAFT_FINISHED : DRAFT_BROKEN;

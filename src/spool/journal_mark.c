@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "spool/journal_read_internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -65,7 +66,18 @@ static int open_marks(struct journal_segment *s)
 	}
 	s->done_end =
 		(uint64_t)st.st_size / JOURNAL_MARK_SIZE * JOURNAL_MARK_SIZE;
+	s->done_synced = s->done_end;
 	return 0;
+}
+
+static void marks_trouble(const char *name)
+{
+	struct log_text text;
+
+	log_err("marks-read-failed file=journal/%s reason=%s "
+		"advice=\"check the disk: mail that was delivered may come "
+		"again\"",
+		name, log_text(&text, strerror(errno)));
 }
 
 void journal_marks_load(struct journal_segment *s)
@@ -77,11 +89,13 @@ void journal_marks_load(struct journal_segment *s)
 	size_t count;
 
 	journal_done_name(name, s->number);
-	if (faccessat(s->reader->journal_fd, name, F_OK, 0) != 0 ||
-		open_marks(s) != 0)
+	if (faccessat(s->reader->journal_fd, name, F_OK, 0) != 0)
 		return;
 	/* A dead process may not have synced them. */
-	(void)fdatasync(s->done_fd);
+	if (open_marks(s) != 0 || fdatasync(s->done_fd) != 0)
+		marks_trouble(name);
+	if (s->done_fd < 0)
+		return;
 	count = (size_t)(s->done_end / JOURNAL_MARK_SIZE);
 	if (count > max)
 		count = max;
@@ -90,8 +104,10 @@ void journal_marks_load(struct journal_segment *s)
 	s->old_marks = xcalloc(count, sizeof(*s->old_marks));
 	for (at = 0; at < count * JOURNAL_MARK_SIZE; at += sizeof(mark)) {
 		if (pread_full(s->done_fd, mark, sizeof(mark), (off_t)at) !=
-			(ssize_t)sizeof(mark))
+			(ssize_t)sizeof(mark)) {
+			marks_trouble(name);
 			break;
+		}
 		if (journal_mark_read(mark, s->key, &offset) == 0)
 			s->old_marks[s->old_mark_count++] = (uint32_t)offset;
 	}
@@ -127,30 +143,31 @@ static int write_mark(struct journal_segment *s, uint32_t offset)
 }
 
 static void add_waiter(
-	struct journal_waiters *list, journal_mark_fn *fn, void *arg)
+	struct journal_segment *s, journal_mark_fn *fn, void *arg)
 {
 	struct journal_waiter *w;
 
 	if (fn == NULL)
 		return;
 	w = xcalloc(1, sizeof(*w));
+	w->segment = s;
 	w->fn = fn;
 	w->arg = arg;
-	STAILQ_INSERT_TAIL(list, w, link);
+	STAILQ_INSERT_TAIL(&s->waiters, w, link);
 }
 
 static void arm_sync(struct journal_reader *r, int64_t delay_ms);
 
 /* After a sync of marks: is the segment nearly empty, with newer ones behind?
  * (Not after each mark: its caller may be in the middle of something.) */
-static void look_at_rest(struct journal_segment *s)
+void journal_marks_look_at_rest(struct journal_segment *s)
 {
 	struct journal_reader *r = s->reader;
 	struct journal_segment *next = TAILQ_NEXT(s, link);
 
 	if (s->state != SEGMENT_LEFT || s->scanned < s->limit ||
 		s->undone == 0 || s->told_sparse ||
-		s->undone >= s->records / 4 || next == NULL ||
+		s->undone >= (s->records + 3) / 4 || next == NULL ||
 		next->state != SEGMENT_LEFT)
 		return;
 	s->told_sparse = true;
@@ -166,7 +183,7 @@ void journal_reader_mark(struct journal_reader *r,
 	struct log_text text;
 
 	if (write_mark(s, place->offset) == 0) {
-		add_waiter(&r->waiters, on_synced, arg);
+		add_waiter(s, on_synced, arg);
 		arm_sync(r, on_synced != NULL ? 0 : JOURNAL_MARK_SYNC_MS);
 		return;
 	}
@@ -187,16 +204,49 @@ void journal_reader_mark(struct journal_reader *r,
 
 static void retry_late_marks(struct journal_reader *r)
 {
-	struct journal_late_mark *late;
+	struct journal_late_marks late;
+	struct journal_late_mark *mark;
 
-	while ((late = STAILQ_FIRST(&r->late_marks)) != NULL) {
-		if (write_mark(late->segment, late->offset) != 0)
-			return;
-		add_waiter(&r->waiters, late->fn, late->arg);
-		STAILQ_REMOVE_HEAD(&r->late_marks, link);
-		free(late);
+	STAILQ_INIT(&late);
+	STAILQ_CONCAT(&late, &r->late_marks);
+	while ((mark = STAILQ_FIRST(&late)) != NULL) {
+		STAILQ_REMOVE_HEAD(&late, link);
+		if (write_mark(mark->segment, mark->offset) != 0) {
+			STAILQ_INSERT_TAIL(&r->late_marks, mark, link);
+			continue;
+		}
+		add_waiter(mark->segment, mark->fn, mark->arg);
+		free(mark);
 	}
-	r->mark_trouble = false;
+	if (STAILQ_EMPTY(&r->late_marks))
+		r->mark_trouble = false;
+}
+
+void journal_marks_drop_late(struct journal_reader *r)
+{
+	struct journal_late_mark *mark;
+
+	while ((mark = STAILQ_FIRST(&r->late_marks)) != NULL) {
+		STAILQ_REMOVE_HEAD(&r->late_marks, link);
+		free(mark);
+	}
+}
+
+/* After a sync that failed the kernel holds what it could not write for
+ * written: only what is written again is synced again. */
+static int rewrite_marks(struct journal_segment *s)
+{
+	uint8_t marks[64 * JOURNAL_MARK_SIZE];
+	uint64_t at = s->done_synced;
+	ssize_t n;
+
+	for (; at < s->done_end; at += (uint64_t)n) {
+		n = pread_full(s->done_fd, marks, sizeof(marks), (off_t)at);
+		if (n <= 0 || pwrite_full(s->done_fd, marks, (size_t)n,
+				      (off_t)at) != 0)
+			return -1;
+	}
+	return 0;
 }
 
 static void run_sync(struct worker_job *job)
@@ -222,36 +272,81 @@ static void call_waiters(struct journal_waiters *waiters)
 	}
 }
 
+/* Everything as before it; the next sync covers it. */
+static void sync_again(struct sync_job *sync)
+{
+	struct journal_reader *r = sync->reader;
+	struct journal_waiter *w;
+	struct log_text text;
+	size_t i;
+
+	if (!r->sync_trouble)
+		log_err("mark-sync-failed reason=%s advice=\"check the disk: "
+			"mail that was delivered may come again after a power "
+			"cut\"",
+			log_text(&text, strerror(sync->failed)));
+	r->sync_trouble = true;
+	for (i = 0; i < sync->count; i++) {
+		sync->segments[i]->sync_failed = true;
+		sync->segments[i]->unsynced = true;
+		sync->segments[i]->done_created |= sync->directory;
+	}
+	while ((w = STAILQ_FIRST(&sync->waiters)) != NULL) {
+		STAILQ_REMOVE_HEAD(&sync->waiters, link);
+		STAILQ_INSERT_TAIL(&w->segment->waiters, w, link);
+	}
+	arm_sync(r, JOURNAL_MARK_SYNC_MS);
+}
+
 static void on_synced(struct worker_job *job)
 {
 	struct sync_job *sync = (struct sync_job *)job;
 	struct journal_reader *r = sync->reader;
 	struct journal_segment *s;
-	struct log_text text;
+	bool hurry = false;
 	size_t i;
 
 	if (sync->failed != 0)
-		log_err("mark-sync-failed reason=%s advice=\"check the disk: "
-			"mail that was delivered may come again after a power "
-			"cut\"",
-			log_text(&text, strerror(sync->failed)));
+		sync_again(sync);
+	else
+		r->sync_trouble = false;
 	for (i = 0; i < sync->count; i++) {
 		s = sync->segments[i];
 		s->syncing = false;
-		look_at_rest(s);
+		hurry |= !STAILQ_EMPTY(&s->waiters);
+		if (sync->failed != 0)
+			continue;
+		s->done_synced = s->done_syncing;
+		journal_marks_look_at_rest(s);
 		journal_stock_reclaim(s);
 	}
 	call_waiters(&sync->waiters);
-	free(sync);
-	if (!STAILQ_EMPTY(&r->waiters))
+	if (hurry && sync->failed == 0)
 		arm_sync(r, 0);
+	free(sync);
+}
+
+/* Returns false when it must wait for a later sync. */
+static bool take_into_sync(struct sync_job *sync, struct journal_segment *s)
+{
+	if (!s->unsynced || s->syncing)
+		return false;
+	if (s->sync_failed && rewrite_marks(s) != 0)
+		return false;
+	sync->directory |= s->done_created;
+	s->done_created = false;
+	s->sync_failed = false;
+	s->unsynced = false;
+	s->syncing = true;
+	s->done_syncing = s->done_end;
+	STAILQ_CONCAT(&sync->waiters, &s->waiters);
+	return true;
 }
 
 void journal_marks_flush(struct journal_reader *r)
 {
 	struct journal_segment *s;
 	struct sync_job *sync;
-	bool all = true;
 
 	retry_late_marks(r);
 	sync = xcalloc(1, sizeof(*sync));
@@ -261,26 +356,15 @@ void journal_marks_flush(struct journal_reader *r)
 	STAILQ_INIT(&sync->waiters);
 	TAILQ_FOREACH(s, &r->segments, link)
 	{
-		if (!s->unsynced)
-			continue;
-		if (s->syncing || sync->count == SYNC_SEGMENTS_MAX) {
-			all = false;
-			continue;
-		}
-		sync->directory |= s->done_created;
-		s->done_created = false;
-		s->unsynced = false;
-		s->syncing = true;
-		sync->segments[sync->count++] = s;
+		if (sync->count == SYNC_SEGMENTS_MAX)
+			break;
+		if (take_into_sync(sync, s))
+			sync->segments[sync->count++] = s;
 	}
-	if (sync->count == 0) {
+	if (sync->count == 0)
 		free(sync);
-		return;
-	}
-	/* A waiter does not tell which segment it waits for. */
-	if (all)
-		STAILQ_CONCAT(&sync->waiters, &r->waiters);
-	worker_submit(r->syncer, &sync->job);
+	else
+		worker_submit(r->syncer, &sync->job);
 }
 
 static bool more_to_sync(const struct journal_reader *r)
@@ -315,4 +399,31 @@ static void arm_sync(struct journal_reader *r, int64_t delay_ms)
 	if (delay_ms > 0 && evtimer_pending(r->sync_timer, NULL))
 		return;
 	evtimer_add(r->sync_timer, &delay);
+}
+
+static bool has_segment(const struct journal_reader *r, uint64_t number)
+{
+	const struct journal_segment *s;
+
+	TAILQ_FOREACH(s, &r->segments, link)
+	if (s->number == number)
+		return true;
+	return false;
+}
+
+/* They stayed where a process died between the segment and its marks. */
+void journal_marks_sweep(struct journal_reader *r)
+{
+	int fd = openat(r->journal_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+	uint64_t number;
+
+	if (dir == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL)
+		if (journal_done_name_parse(entry->d_name, &number) == 0 &&
+			!has_segment(r, number))
+			(void)unlinkat(r->journal_fd, entry->d_name, 0);
+	closedir(dir);
 }

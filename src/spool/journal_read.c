@@ -1,5 +1,5 @@
 /*
- * journal_read.c - the relay's half of the journal: link and scan.
+ * journal_read.c - the relay's half of the journal: link, beginning and end.
  *
  * A segment is the receiver's while its statement lists it or while its
  * hand-over lies above the count received. Such a segment is read to the stated
@@ -22,166 +22,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Read at a time, and once a turn of the loop. */
-#define SCAN_WINDOW (256 * 1024)
-
-void journal_scan_soon(struct journal_reader *r)
-{
-	event_active(r->scan, 0, 0);
-}
-
-int journal_segment_open(struct journal_segment *s)
-{
-	char name[JOURNAL_NAME_SIZE];
-
-	if (s->fd >= 0)
-		return 0;
-	journal_segment_name(name, s->number, s->key);
-	s->fd = openat(s->reader->journal_fd, name,
-		O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	return s->fd >= 0 ? 0 : -1;
-}
-
-static void on_found(struct journal_segment *s, const struct journal_head *head,
-	const char *record)
-{
-	struct journal_reader *r = s->reader;
-	struct journal_place place = {s, (uint32_t)head->offset, head->length};
-	struct journal_body *body;
-	uint64_t name = 0;
-
-	s->records++;
-	if (journal_marks_has(s, head->offset))
-		return;
-	s->undone++;
-	/* A bad line shows when the message is read to be sent. */
-	(void)envelope_peek_body(record + JOURNAL_HEAD_SIZE,
-		head->length - JOURNAL_HEAD_SIZE, &name);
-	body = name != 0 ? journal_body_find(r, name) : NULL;
-	if (body != NULL)
-		body->named = true;
-	r->callbacks.on_record(r->callbacks.arg, &place, head->id, name);
-}
-
-/* Looks for records in the len bytes that were read at s->scanned; last: there
- * is nothing behind them. Returns 0 when all was looked at, or the length of a
- * record of which more must be read. */
-static size_t scan_window(
-	struct journal_segment *s, const char *data, size_t len, bool last)
-{
-	struct journal_head head;
-	size_t at = 0;
-	int rc;
-
-	while (at + JOURNAL_HEAD_SIZE <= len) {
-		rc = journal_head_read(
-			data + at, len - at, s->key, s->scanned + at, &head);
-		if (rc == 0 && s->scanned + at + head.length <= s->limit) {
-			s->scanned += at;
-			return head.length;
-		}
-		if (rc == 1) {
-			on_found(s, &head, data + at);
-			at += (size_t)journal_padded(head.length);
-		} else {
-			at += JOURNAL_STEP;
-		}
-	}
-	/* A record may end a few octets before its step does. */
-	s->scanned += last ? len : at;
-	return 0;
-}
-
-/* Reads on in s. Returns false when the file could not be read: what is left
- * of it is given up for now, and told. */
-static bool scan_some(struct journal_segment *s)
-{
-	struct journal_reader *r = s->reader;
-	size_t want = SCAN_WINDOW, need;
-	ssize_t n;
-
-	if (s->scanned % JOURNAL_STEP != 0)
-		bug("a segment is read off its steps");
-	if (journal_segment_open(s) != 0)
-		return false;
-	do {
-		if (want > s->limit - s->scanned)
-			want = (size_t)(s->limit - s->scanned);
-		buf_clear(&r->window);
-		if (buf_reserve(&r->window, want) == NULL)
-			return false;
-		n = pread_full(s->fd, r->window.data, want, (off_t)s->scanned);
-		if (n < 0)
-			return false;
-		need = scan_window(s, r->window.data, (size_t)n,
-			(size_t)n < want || s->scanned + want == s->limit);
-		if ((size_t)n < want)
-			s->scanned = s->limit; /* a short file: its end */
-		want = need;
-	} while (need > 0 && s->scanned < s->limit);
-	return true;
-}
-
-static void scan_finished(struct journal_segment *s)
-{
-	if (s->state != SEGMENT_LEFT || s->scanned < s->limit)
-		return;
-	free(s->old_marks);
-	s->old_marks = NULL;
-	s->old_mark_count = 0;
-	journal_stock_reclaim(s);
-}
-
-static struct journal_segment *next_to_scan(struct journal_reader *r)
-{
-	struct journal_segment *s;
-
-	TAILQ_FOREACH(s, &r->segments, link)
-	if ((s->state == SEGMENT_OUT || s->state == SEGMENT_LEFT) &&
-		s->scanned < s->limit)
-		return s;
-	return NULL;
-}
-
-static void on_scan(evutil_socket_t fd, short what, void *arg)
-{
-	struct journal_reader *r = arg;
-	struct journal_segment *s = next_to_scan(r);
-	struct log_text text;
-	char name[HEX64_SIZE];
-
-	(void)fd;
-	(void)what;
-	if (s != NULL) {
-		if (!scan_some(s)) {
-			log_err("journal-read-failed segment=%s reason=%s",
-				hex64(name, s->number),
-				log_text(&text, strerror(errno)));
-			s->scanned = s->limit;
-			s->undone++; /* never reclaimed: see it next start */
-		}
-		scan_finished(s);
-	}
-	if (next_to_scan(r) != NULL) {
-		journal_scan_soon(r);
-		return;
-	}
-	buf_free(&r->window);
-	if (r->holdings_known && !r->recovered) {
-		r->recovered = true;
-		r->callbacks.on_recovered(r->callbacks.arg);
-	}
-	journal_stock_settle_bodies(r);
-	journal_stock_supply(r);
-}
-
 /* The receiver writes to it no more. */
 static void segment_leave(struct journal_segment *s)
 {
 	s->state = SEGMENT_LEFT;
 	s->limit = JOURNAL_SEGMENT_SIZE;
 	if (s->scanned == s->limit)
-		scan_finished(s);
+		journal_scan_finished(s);
 }
 
 static const struct link_segment *stated_segment(
@@ -226,7 +73,21 @@ static void apply_to_segment(
 	end -= end % JOURNAL_STEP;
 	if (end > s->limit)
 		s->limit = end;
-	s->finished = stated->use == LINK_FINISHED;
+}
+
+/* Said once: a later statement that is read in the same turn has it no more. */
+static void note_finished(struct journal_reader *r)
+{
+	const struct link_segment *stated;
+	struct journal_segment *s;
+
+	TAILQ_FOREACH(s, &r->segments, link)
+	{
+		stated = stated_segment(&r->statement, s->number);
+		if (stated != NULL && s->state == SEGMENT_OUT &&
+			stated->use == LINK_FINISHED)
+			s->finished = true;
+	}
 }
 
 static void apply_to_body(
@@ -272,6 +133,29 @@ static void link_close(struct journal_reader *r)
 	r->link_fd = -1;
 }
 
+/* What was held on a link that is no more, or said on it. */
+static void forget_statement(struct journal_reader *r)
+{
+	r->statement.received = 0;
+	r->statement.segment_count = 0;
+	r->statement.body_count = 0;
+}
+
+static int receive_statement(struct journal_reader *r, struct err *err)
+{
+	int rc = link_receive_statement(r->link_fd, &r->statement, err);
+
+	if (rc <= 0)
+		return rc;
+	if (r->statement.received > r->sent) {
+		forget_statement(r);
+		return err_set(err, ERR_PROTOCOL,
+			"link: more received than was handed over");
+	}
+	note_finished(r);
+	return 1;
+}
+
 static void on_link_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct journal_reader *r = arg;
@@ -280,9 +164,10 @@ static void on_link_readable(evutil_socket_t fd, short what, void *arg)
 	bool any = false;
 	int rc;
 
+	(void)fd;
 	(void)what;
 	/* A statement says all: only the last one counts. */
-	while ((rc = link_receive_statement(fd, &r->statement, &err)) > 0)
+	while ((rc = receive_statement(r, &err)) > 0)
 		any = true;
 	if (any)
 		apply_statement(r, &r->statement);
@@ -301,27 +186,26 @@ static void on_link_writable(evutil_socket_t fd, short what, void *arg)
 	journal_stock_supply(arg);
 }
 
-static void forget_statement(struct journal_reader *r)
-{
-	r->statement.received = 0;
-	r->statement.segment_count = 0;
-	r->statement.body_count = 0;
-}
-
-void journal_reader_set_link(struct journal_reader *r, int link_fd)
+/* Hand-overs are counted anew on each link. */
+static void forget_link(struct journal_reader *r)
 {
 	struct journal_segment *s;
 	struct journal_body *b;
 
 	link_close(r);
 	forget_statement(r);
-	r->link_fd = link_fd;
 	r->sent = 0;
-	r->size_due = r->upstream_size > 0;
 	TAILQ_FOREACH(s, &r->segments, link)
 	s->handover = 0;
 	TAILQ_FOREACH(b, &r->bodies, link)
 	b->handover = 0;
+}
+
+void journal_reader_set_link(struct journal_reader *r, int link_fd)
+{
+	forget_link(r);
+	r->link_fd = link_fd;
+	r->size_due = r->upstream_size > 0;
 	r->link_read = event_new(
 		r->base, link_fd, EV_READ | EV_PERSIST, on_link_readable, r);
 	r->link_write =
@@ -333,11 +217,8 @@ void journal_reader_set_link(struct journal_reader *r, int link_fd)
 
 void journal_reader_peer_gone(struct journal_reader *r)
 {
-	static const struct link_statement nothing = {.received = UINT64_MAX};
-
-	link_close(r);
-	forget_statement(r);
-	apply_statement(r, &nothing);
+	forget_link(r);
+	apply_statement(r, &r->statement);
 }
 
 void journal_reader_tell_size(struct journal_reader *r, uint64_t size)
@@ -367,7 +248,8 @@ int journal_reader_read(struct journal_reader *r,
 		return err_errno(err, "reading the journal");
 	out->len = (size_t)n;
 	if (journal_head_read(
-		    out->data, out->len, s->key, place->offset, &head) != 1)
+		    out->data, out->len, s->key, place->offset, &head) != 1 ||
+		head.length != place->length)
 		return err_set(err, ERR_DAMAGED,
 			"the record at %u of segment %016llx is damaged",
 			place->offset, (unsigned long long)s->number);
@@ -453,12 +335,9 @@ struct journal_reader *journal_reader_open(struct event_base *base,
 	r->link_fd = -1;
 	TAILQ_INIT(&r->segments);
 	TAILQ_INIT(&r->bodies);
-	STAILQ_INIT(&r->waiters);
 	STAILQ_INIT(&r->late_marks);
 	buf_init(&r->window, JOURNAL_RECORD_MAX);
-	r->scan = event_new(base, -1, 0, on_scan, r);
-	if (r->scan == NULL)
-		abort();
+	journal_scan_init(r);
 	r->journal_fd = openat(spool_fd, "journal",
 		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	r->large_fd = openat(spool_fd, "large",
@@ -489,7 +368,7 @@ fail:
 void journal_reader_free(struct journal_reader **rp)
 {
 	struct journal_reader *r = *rp;
-	struct journal_segment *s;
+	struct worker *syncer, *maker;
 	struct journal_body *b;
 
 	*rp = NULL;
@@ -498,15 +377,20 @@ void journal_reader_free(struct journal_reader **rp)
 	link_close(r);
 	if (r->syncer != NULL)
 		journal_marks_flush(r);
-	worker_free(&r->syncer);
-	worker_free(&r->maker);
-	while ((s = TAILQ_FIRST(&r->segments)) != NULL)
-		journal_segment_drop(s);
+	/* What their last jobs lead to is submitted once more. */
+	syncer = r->syncer;
+	worker_free(&syncer);
+	maker = r->maker;
+	worker_free(&maker);
+	journal_marks_drop_late(r);
+	while (!TAILQ_EMPTY(&r->segments))
+		journal_segment_drop(TAILQ_FIRST(&r->segments));
 	while ((b = TAILQ_FIRST(&r->bodies)) != NULL) {
 		TAILQ_REMOVE(&r->bodies, b, link);
 		free(b);
 	}
 	event_free(r->scan);
+	event_free(r->scan_retry);
 	if (r->sync_timer != NULL)
 		event_free(r->sync_timer);
 	if (r->room_timer != NULL)

@@ -1,7 +1,8 @@
 /*
  * journal_read_internal.h - shared by the files of the relay's half of the
- *          journal: journal_read.c (link, scan), journal_mark.c (marks),
- *          journal_stock.c (segments and bodies: made, handed out, deleted).
+ *          journal: journal_read.c (link), journal_scan.c (records),
+ *          journal_mark.c (marks), journal_stock.c (segments and bodies: made,
+ *          handed out, deleted).
  */
 #ifndef GMRELAY_SPOOL_JOURNAL_READ_INTERNAL_H
 #define GMRELAY_SPOOL_JOURNAL_READ_INTERNAL_H
@@ -23,6 +24,15 @@ enum segment_state {
 	SEGMENT_GOING, /* being reused or deleted, by a job */
 };
 
+/* To be called when the disk has a mark in this segment. */
+struct journal_waiter {
+	STAILQ_ENTRY(journal_waiter) link;
+	struct journal_segment *segment;
+	journal_mark_fn *fn;
+	void *arg;
+};
+STAILQ_HEAD(journal_waiters, journal_waiter);
+
 struct journal_segment {
 	TAILQ_ENTRY(journal_segment) link;
 	struct journal_reader *reader;
@@ -41,7 +51,15 @@ struct journal_segment {
 	bool done_created; /* the name is not yet synced */
 	bool unsynced;     /* marks were written since the last sync began */
 	bool syncing;
+	bool sync_failed; /* marks must be written again */
 	bool told_sparse;
+	bool unreadable; /* for now: see scan_retry */
+	bool told_unreadable;
+	bool hurt;             /* a part of it cannot be read: it stays */
+	uint64_t wasted;       /* octets of damaged records */
+	uint64_t done_synced;  /* marks before it are on disk */
+	uint64_t done_syncing; /* done_end, when the sync began */
+	struct journal_waiters waiters;
 	uint32_t *old_marks; /* found at the start; sorted; until scanned */
 	size_t old_mark_count;
 };
@@ -54,13 +72,6 @@ struct journal_body {
 	bool released; /* the receiver holds it no more */
 	bool named;    /* by a record or a queue file */
 };
-
-struct journal_waiter {
-	STAILQ_ENTRY(journal_waiter) link;
-	journal_mark_fn *fn;
-	void *arg;
-};
-STAILQ_HEAD(journal_waiters, journal_waiter);
 
 /* A mark that could not be written: tried again with every sync. */
 struct journal_late_mark {
@@ -99,14 +110,16 @@ struct journal_reader {
 	/* reading */
 	struct event *scan; /* once a turn while there is something to read */
 	struct buf window;
+	struct event *scan_retry;
+	bool blind; /* some records are not known and never will be */
 	bool recovered;
 	bool may_sweep;
 
 	/* marks */
 	struct event *sync_timer;
-	struct journal_waiters waiters;
-	STAILQ_HEAD(, journal_late_mark) late_marks;
+	STAILQ_HEAD(journal_late_marks, journal_late_mark) late_marks;
 	bool mark_trouble; /* told */
+	bool sync_trouble; /* told */
 
 	/* making */
 	unsigned making_segments;
@@ -116,9 +129,14 @@ struct journal_reader {
 	struct event *room_timer;
 };
 
-/* journal_read.c: */
+/* journal_scan.c: */
+void journal_scan_init(struct journal_reader *r);
 void journal_scan_soon(struct journal_reader *r);
+/* After the last of it: may it go? */
+void journal_scan_finished(struct journal_segment *s);
 int journal_segment_open(struct journal_segment *s);
+/* True when every record there is to know is known. */
+bool journal_scan_complete(const struct journal_reader *r);
 
 /* journal_mark.c: */
 /* Reads the marks a former process left; sorted. */
@@ -126,6 +144,11 @@ void journal_marks_load(struct journal_segment *s);
 bool journal_marks_has(const struct journal_segment *s, uint64_t offset);
 /* Submits a sync of what is not yet synced. */
 void journal_marks_flush(struct journal_reader *r);
+/* Is little left of the segment, with newer ones behind? Then tells. */
+void journal_marks_look_at_rest(struct journal_segment *s);
+/* Removes marks of segments that are no more. */
+void journal_marks_sweep(struct journal_reader *r);
+void journal_marks_drop_late(struct journal_reader *r);
 
 /* journal_stock.c: */
 /* Hands out what the receiver lacks, makes what is missing. */

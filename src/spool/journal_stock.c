@@ -48,6 +48,7 @@ struct journal_segment *journal_segment_add(
 	s->key = key;
 	s->fd = -1;
 	s->done_fd = -1;
+	STAILQ_INIT(&s->waiters);
 	if (number > r->last_number)
 		r->last_number = number;
 	TAILQ_FOREACH_REVERSE(at, &r->segments, journal_segment_list, link)
@@ -62,6 +63,12 @@ struct journal_segment *journal_segment_add(
 
 void journal_segment_drop(struct journal_segment *s)
 {
+	struct journal_waiter *w;
+
+	while ((w = STAILQ_FIRST(&s->waiters)) != NULL) {
+		STAILQ_REMOVE_HEAD(&s->waiters, link);
+		free(w);
+	}
 	TAILQ_REMOVE(&s->reader->segments, s, link);
 	if (s->fd >= 0)
 		close(s->fd);
@@ -88,7 +95,7 @@ static uint64_t room_to_keep(const struct journal_reader *r)
 	uint64_t need = JOURNAL_RESERVE;
 
 	TAILQ_FOREACH(b, &r->bodies, link)
-	if (!b->named && !b->old)
+	if (!b->named && !b->released)
 		need += r->body_size_max;
 	return need + r->making_bodies * r->body_size_max;
 }
@@ -130,7 +137,9 @@ static void no_room(struct journal_reader *r, int why)
 		r->room_timer = evtimer_new(r->base, on_room_timer, r);
 	if (r->room_timer == NULL)
 		abort();
-	evtimer_add(r->room_timer, &delay);
+	/* Asking again meanwhile does not put it off. */
+	if (!evtimer_pending(r->room_timer, NULL))
+		evtimer_add(r->room_timer, &delay);
 }
 
 static void room_is_there(struct journal_reader *r)
@@ -316,8 +325,10 @@ static bool hand_segment(struct journal_reader *r, struct journal_segment *s)
 
 	journal_segment_name(name, s->number, s->key);
 	h.fd = openat(r->journal_fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (h.fd < 0)
+	if (h.fd < 0) {
+		no_room(r, errno);
 		return false;
+	}
 	rc = hand_over(r, &h, &s->handover);
 	close(h.fd);
 	if (rc == 1)
@@ -479,14 +490,15 @@ void journal_stock_supply(struct journal_reader *r)
 
 void journal_stock_settle_bodies(struct journal_reader *r)
 {
+	/* A record that is not read yet may name it. */
+	const bool all_known = r->holdings_known && journal_scan_complete(r);
 	struct journal_body *b, *next;
 
 	for (b = TAILQ_FIRST(&r->bodies); b != NULL; b = next) {
 		next = TAILQ_NEXT(b, link);
-		if (!b->released || b->handover > r->statement.received ||
-			!r->holdings_known)
+		if (!b->released || b->handover > r->statement.received)
 			continue;
-		if (!b->named && b->old && !r->may_sweep)
+		if (!b->named && (!all_known || (b->old && !r->may_sweep)))
 			continue;
 		if (!b->named)
 			submit_body_job(r, b->name, true);

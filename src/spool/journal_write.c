@@ -41,18 +41,25 @@ static void segment_free(struct journal *j, struct segment *s)
 	free(s);
 }
 
+/* What was answered with an error is no mail: nobody is to find it. A failure
+ * here costs a message that may come twice. */
+static void wipe_key(const struct segment *s, uint64_t offset)
+{
+	static const char no_key[sizeof(s->key)];
+
+	(void)!pwrite(s->fd, no_key, sizeof(no_key), (off_t)offset);
+}
+
 /* A sync failed: what it was to cover may never be acknowledged. Takes the key
  * off those records, so that nobody takes them for mail, and lets go of the
  * segment: it is never written or synced again. */
 static void segment_fail(struct journal *j, struct segment *s)
 {
-	static const char no_key[sizeof(s->key)];
 	struct draft *d;
 
 	while ((d = TAILQ_FIRST(&s->waiting)) != NULL) {
 		TAILQ_REMOVE(&s->waiting, d, link);
-		/* A failure here costs a message that may come twice. */
-		(void)!pwrite(s->fd, no_key, sizeof(no_key), (off_t)d->offset);
+		wipe_key(s, d->offset);
 		draft_finish(d, DRAFT_IO_ERROR);
 	}
 	segment_free(j, s);
@@ -170,6 +177,8 @@ static int segment_write(struct journal *j, struct segment *s, struct draft *d)
 		s->sync_began = false;
 		s->written = d->end;
 		s->use = LINK_IN_USE;
+	} else if (whole > 0) {
+		wipe_key(s, d->offset);
 	}
 	if (j->scratch.cap > SCRATCH_KEEP)
 		buf_free(&j->scratch);
@@ -233,8 +242,9 @@ void journal_append(struct journal *j, struct draft *d)
 	}
 	s = segment_for(j, record_length(d));
 	if (s == NULL) {
+		if (d->state != DRAFT_WANTS_SEGMENT)
+			d->deadline = clock_boot_ms() + JOURNAL_WAIT_MS;
 		d->state = DRAFT_WANTS_SEGMENT;
-		d->deadline = clock_boot_ms() + JOURNAL_WAIT_MS;
 		TAILQ_INSERT_TAIL(&j->wanting_segments, d, link);
 		journal_arm_waits(j);
 		return;
@@ -497,8 +507,13 @@ void journal_free(struct journal **jp)
 	worker_free(&j->body_syncer);
 	worker_free(&j->committer);
 	link_close(j);
-	while ((s = TAILQ_FIRST(&j->segments)) != NULL)
+	while ((s = TAILQ_FIRST(&j->segments)) != NULL) {
+		draft_drop_all(&s->waiting);
 		segment_free(j, s);
+	}
+	draft_drop_all(&j->wanting_bodies);
+	draft_drop_all(&j->wanting_segments);
+	draft_drop_all(&j->finished);
 	while ((b = TAILQ_FIRST(&j->bodies)) != NULL) {
 		TAILQ_REMOVE(&j->bodies, b, link);
 		close(b->fd);

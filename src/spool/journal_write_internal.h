@@ -120,6 +120,8 @@ void journal_append(struct journal *j, struct draft *d);
 void draft_finish(struct draft *d, enum draft_result result);
 /* Calls on_done for all of j->finished; frees those nobody owns. */
 void draft_tell_finished(struct journal *j);
+/* The end of those that nobody owns any more. */
+void draft_drop_all(struct draft_list *list);
 /* Gives bodies in stock to the drafts that want them. */
 void draft_serve_bodies(struct journal *j);
 /* Closes and forgets a body: the relay sees it in the next statement. */

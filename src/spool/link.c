@@ -151,16 +151,17 @@ int link_receive_statement(
 		return err_set(err, ERR_PROTOCOL, "link: bad statement length");
 	memcpy(wire.segments, buffer + sizeof(wire.head), segments_size);
 	memcpy(bodies, buffer + sizeof(wire.head) + segments_size, bodies_size);
+	/* Nothing is taken before all is known to be right. */
+	for (i = 0; i < wire.head.segment_count; i++)
+		if (!segment_is_sane(&wire.segments[i]))
+			return err_set(err, ERR_PROTOCOL, "link: bad segment");
 	statement->received = wire.head.received;
 	statement->segment_count = wire.head.segment_count;
 	statement->body_count = wire.head.body_count;
-	for (i = 0; i < statement->segment_count; i++) {
-		if (!segment_is_sane(&wire.segments[i]))
-			return err_set(err, ERR_PROTOCOL, "link: bad segment");
+	for (i = 0; i < statement->segment_count; i++)
 		statement->segments[i] = (struct link_segment){
 			wire.segments[i].number, wire.segments[i].end,
 			(enum link_segment_use)wire.segments[i].use};
-	}
 	for (i = 0; i < statement->body_count; i++)
 		statement->bodies[i] = (struct link_body){
 			bodies[i].name, bodies[i].empty != 0};
