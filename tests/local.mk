@@ -29,6 +29,11 @@ unit_tests = \
 	tests/unit/test_header_fold \
 	tests/unit/test_header_limits \
 	tests/unit/test_intake \
+	tests/unit/test_journal_rules_commit \
+	tests/unit/test_journal_rules_enemy \
+	tests/unit/test_journal_rules_link \
+	tests/unit/test_journal_rules_marks \
+	tests/unit/test_journal_rules_recover \
 	tests/unit/test_line \
 	tests/unit/test_listen \
 	tests/unit/test_log \
@@ -66,6 +71,25 @@ tests_unit_test_intake_SOURCES = tests/unit/test_intake.c $(session_fixture)
 tests_unit_test_receiver_SOURCES = tests/unit/test_receiver.c $(fake_journal)
 tests_unit_test_session_SOURCES = tests/unit/test_session.c $(session_fixture)
 tests_unit_test_verbs_SOURCES = tests/unit/test_verbs.c $(session_fixture)
+
+# both halves of the journal on one loop, between them and the kernel the test
+spool_fixture = \
+	tests/unit/spool_fixture.c \
+	tests/unit/spool_fixture.h \
+	tests/unit/spool_io.c \
+	tests/unit/spool_io.h \
+	tests/unit/spool_io_internal.h \
+	tests/unit/spool_power.c
+tests_unit_test_journal_rules_commit_SOURCES = \
+	tests/unit/test_journal_rules_commit.c $(spool_fixture)
+tests_unit_test_journal_rules_enemy_SOURCES = \
+	tests/unit/test_journal_rules_enemy.c $(spool_fixture)
+tests_unit_test_journal_rules_link_SOURCES = \
+	tests/unit/test_journal_rules_link.c $(spool_fixture)
+tests_unit_test_journal_rules_marks_SOURCES = \
+	tests/unit/test_journal_rules_marks.c $(spool_fixture)
+tests_unit_test_journal_rules_recover_SOURCES = \
+	tests/unit/test_journal_rules_recover.c $(spool_fixture)
 
 # on a fake dispatch; doctor's probe on fakes of all that it uses
 control_fixture = \
