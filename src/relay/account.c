@@ -119,19 +119,25 @@ static enum account_state state_for(enum action action)
 	}
 }
 
-/* The account's own trouble: nothing is sent before until_ms, then one probe.
- * The same trouble again waits longer. */
-static void pause_account(struct account *a, enum account_state state,
-	enum pause pause, const char *reason)
+/* How long the next pause of this kind is: the same trouble again waits longer.
+ */
+static int64_t next_pause_ms(struct account *a, enum pause pause)
 {
-	const char *name = a->params.settings->name;
-	struct log_text name_text, text;
 	int64_t wait;
 
 	a->pause_step = pause == a->pause ? a->pause_step + 1 : 0;
 	a->pause = pause;
 	wait = gmail_pause_ms(pause, a->pause_step);
-	wait += wait / 8 * random_below(1000) / 1000;
+	return wait + wait / 8 * random_below(1000) / 1000;
+}
+
+/* The account's own trouble: nothing is sent for so long, then one probe. */
+static void pause_account(struct account *a, enum account_state state,
+	int64_t wait, const char *reason)
+{
+	const char *name = a->params.settings->name;
+	struct log_text name_text, text;
+
 	a->until_ms = clock_boot_ms() + wait;
 	log_err("account-%s account=%s next=%llds reason=%s",
 		state_names[state], log_text(&name_text, name),
@@ -145,10 +151,13 @@ void account_back_off(struct account *a, enum phase phase, const char *text,
 {
 	const struct conf *conf = a->params.conf;
 	struct log_text name, reason, hint;
-	int64_t wait = schedule_backoff_ms(conf->backoff_first_ms,
-		conf->backoff_cap_ms, a->backoff_step++,
-		random_below(UINT32_MAX));
+	int64_t wait;
 
+	/* Its other connections fail alike: that is one trouble. */
+	if (clock_boot_ms() < a->backoff_until_ms)
+		return;
+	wait = schedule_backoff_ms(conf->backoff_first_ms, conf->backoff_cap_ms,
+		a->backoff_step++, random_below(UINT32_MAX));
 	a->backoff_until_ms = clock_boot_ms() + wait;
 	snprintf(a->reason, sizeof(a->reason), "%s: %s. %s", phase_name(phase),
 		text, advice);
@@ -201,8 +210,8 @@ static bool over_own_count(struct account *a)
 		"moved on. Nothing is lost. Where the account may send more, "
 		"raise daily-messages and daily-recipients.",
 		sum.messages, sum.recipients, messages, recipients);
-	pause_account(a, ACCOUNT_OVER_QUOTA, PAUSE_QUOTA, reason);
-	a->until_ms = clock_boot_ms() + wait_s * 1000;
+	a->pause = PAUSE_QUOTA;
+	pause_account(a, ACCOUNT_OVER_QUOTA, wait_s * 1000, reason);
 	return true;
 }
 
@@ -315,8 +324,13 @@ void account_on_result(struct account *a, const struct delivery *d)
 static void account_scope_trouble(
 	struct account *a, const struct upstream_trouble *trouble)
 {
+	enum account_state state = state_for(trouble->action);
 	char words[REPLY_TEXT_MAX + 32], reason[ACCOUNT_REASON_MAX];
 
+	/* Its other connections hear the same: that is one trouble. */
+	if (a->state != ACCOUNT_ACTIVE && clock_boot_ms() < a->until_ms &&
+		state <= a->state)
+		return;
 	if (trouble->reply.code != 0)
 		reply_print(&trouble->reply, words, sizeof(words));
 	else
@@ -325,7 +339,7 @@ static void account_scope_trouble(
 		trouble->advice, a->params.settings->host,
 		phase_name(trouble->phase), words);
 	a->wake_on_login = trouble->phase <= PHASE_AUTH;
-	pause_account(a, state_for(trouble->action), trouble->pause, reason);
+	pause_account(a, state, next_pause_ms(a, trouble->pause), reason);
 }
 
 void account_on_trouble(
@@ -369,7 +383,8 @@ void account_suspect(
 		"mail, so nothing is given up. Look into the account in a "
 		"browser.",
 		SUSPECTS_MAX, reply_print(reply, words, sizeof(words)));
-	pause_account(a, ACCOUNT_THROTTLED, PAUSE_SUSPECT, reason);
+	pause_account(
+		a, ACCOUNT_THROTTLED, next_pause_ms(a, PAUSE_SUSPECT), reason);
 }
 
 void account_info(const struct account *a, struct account_info *out)
