@@ -182,6 +182,8 @@ static void on_death(struct parent *p, struct child *c, int status)
 
 	log_death(p, c, status);
 	child_gone(c);
+	if (c->kind == CHILD_RELAY)
+		p->relay_says[0] = '\0';
 	if (p->phase == PARENT_STARTING) {
 		fail_start(p, c);
 		return;
@@ -210,30 +212,53 @@ static void reap(struct parent *p)
 				on_death(p, &p->children[i], status);
 }
 
-/* Tells once that these roles serve, and when they do again after a death. */
-static void announce(struct parent *p)
+static bool both_ready(const struct parent *p)
 {
-	const struct child *children = p->children;
-	char status[READY_LINE_MAX + 16];
+	return p->children[CHILD_RECEIVER].ready &&
+	       p->children[CHILD_RELAY].ready;
+}
+
+/* What `systemctl status` shows of a daemon that serves. */
+static void print_status(const struct parent *p, char *text, size_t size)
+{
 	struct buf line;
 
-	if ((p->announced && !p->degraded) ||
+	buf_init(&line, READY_LINE_MAX);
+	listen_describe(p->listen, &line);
+	snprintf(text, size, "%s, %s",
+		p->relay_says[0] != '\0' ? p->relay_says : "Serving",
+		line.data);
+	buf_free(&line);
+}
+
+static void tell_status(const struct parent *p)
+{
+	char status[NOTIFY_MESSAGE_MAX];
+
+	if (p->phase != PARENT_RUNNING || !p->announced || !both_ready(p))
+		return;
+	print_status(p, status, sizeof(status));
+	notify_status(&p->notify, status);
+}
+
+/* Tells once that these roles serve. */
+static void announce(struct parent *p)
+{
+	char status[NOTIFY_MESSAGE_MAX];
+	struct buf line;
+
+	if (p->announced ||
 		(p->phase != PARENT_STARTING && p->phase != PARENT_RUNNING) ||
-		!children[CHILD_RECEIVER].ready || !children[CHILD_RELAY].ready)
+		!both_ready(p))
 		return;
 	buf_init(&line, READY_LINE_MAX);
 	listen_describe(p->listen, &line);
-	snprintf(status, sizeof(status), "serving, %s", line.data);
-	if (p->announced) {
-		notify_status(&p->notify, status);
-	} else {
-		log_info("ready %s%s", line.data,
-			p->phase == PARENT_STARTING ? "" : " reloaded=yes");
-		notify_ready(&p->notify, status);
-	}
+	log_info("ready %s%s", line.data,
+		p->phase == PARENT_STARTING ? "" : " reloaded=yes");
 	buf_free(&line);
+	print_status(p, status, sizeof(status));
+	notify_ready(&p->notify, status);
 	p->announced = true;
-	p->degraded = false;
 	p->phase = PARENT_RUNNING;
 }
 
@@ -261,10 +286,12 @@ static void on_packet(
 	}
 	switch (packet->type) {
 	case CHANNEL_READY:
-		if (!c->ready)
-			log_info("role ready role=%s pid=%ld", child_name(c),
-				(long)c->pid);
+		if (c->ready)
+			break;
+		log_info("role ready role=%s pid=%ld", child_name(c),
+			(long)c->pid);
 		c->ready = true;
+		tell_status(p); /* it may have been told of a death */
 		break;
 	case CHANNEL_ALIVE:
 		c->alive_ms = clock_boot_ms();
@@ -277,7 +304,8 @@ static void on_packet(
 		break;
 	case CHANNEL_STATUS:
 		log_debug("status text=%s", log_text(&shown, packet->text));
-		notify_status(&p->notify, packet->text);
+		memcpy(p->relay_says, packet->text, sizeof(p->relay_says));
+		tell_status(p);
 		break;
 	default:
 		break;

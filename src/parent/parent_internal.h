@@ -7,6 +7,7 @@
 #define GMRELAY_PARENT_PARENT_INTERNAL_H
 
 #include "base/buf.h"
+#include "base/channel.h"
 #include "base/counters.h"
 #include "parent/check.h"
 #include "parent/child.h"
@@ -42,11 +43,11 @@ struct parent {
 	struct child children[CHILD_COUNT];
 	int signal_fd;
 	bool announced;      /* these roles' ready line is out */
-	bool degraded;       /* a role died since, and is started again */
 	int64_t reload_ms;   /* a reload is due; 0: none asked for */
 	int64_t reloaded_ms; /* when the last one was done */
 	int64_t watchdog_ms; /* next look by clock_boot_ms(); 0: none */
 	int exit_status;
+	char relay_says[CHANNEL_TEXT_MAX + 1]; /* of its state; "": nothing */
 };
 
 /* Forks the roles and serves until they have ended for good. */
