@@ -141,11 +141,14 @@ integration_lib = \
 	tests/integration/lib/fakegmail.py \
 	tests/integration/lib/fakemessage.py \
 	tests/integration/lib/fakesession.py \
+	tests/integration/lib/faults.py \
 	tests/integration/lib/harness.py \
 	tests/integration/lib/mail.py \
 	tests/integration/lib/pki.py \
 	tests/integration/lib/proc.py \
-	tests/integration/lib/smtpclient.py
+	tests/integration/lib/smtpclient.py \
+	tests/integration/lib/syscalls.py \
+	tests/integration/lib/systemd.py
 
 integration_tests = \
 	tests/integration/delivers_every_byte.py \
@@ -153,6 +156,9 @@ integration_tests = \
 	tests/integration/kill_roles_lose_nothing.py \
 	tests/integration/limits_at_the_door.py \
 	tests/integration/logs_hold_no_secret.py \
+	tests/integration/parent_instances.py \
+	tests/integration/parent_restarts.py \
+	tests/integration/parent_systemd.py \
 	tests/integration/password_change_keeps_queue.py \
 	tests/integration/people_see_and_act.py \
 	tests/integration/per_recipient_results.py \
@@ -172,6 +178,13 @@ TESTS += $(integration_tests)
 endif
 
 EXTRA_DIST += $(integration_lib) $(integration_tests) tests/packages.sh
+
+# preloaded by lib/faults.py; a library, though automake takes it for a program
+check_PROGRAMS += tests/crash/shim.so
+tests_crash_shim_so_SOURCES = tests/crash/shim.c
+tests_crash_shim_so_CFLAGS = -std=gnu11 -fPIC
+tests_crash_shim_so_LDFLAGS = -shared
+tests_crash_shim_so_LDADD = -ldl
 
 # --- how they are run
 if SANITIZERS

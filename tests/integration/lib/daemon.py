@@ -85,6 +85,7 @@ class Daemon(Control):
         self.port = None
         self.environment = {}
         self.options = []  # of the command line, beside -c
+        self.wrapper = []  # a command that becomes the daemon
         self.log_start = 0
         self.settings = {
             "hostname": "relay.example.org",
@@ -176,7 +177,8 @@ class Daemon(Control):
         with open(self.log_file, "ab") as log:
             self.log_start = log.tell()
             self.process = subprocess.Popen(
-                [GMRELAYD, "-c", self.config_file] + self.options,
+                self.wrapper + [GMRELAYD, "-c", self.config_file] +
+                self.options,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, cwd=self.folder,
                 env=self._environment(), **popen)
