@@ -170,6 +170,7 @@ integration_tests = \
 	tests/integration/roles_are_separate.py \
 	tests/integration/sandbox_itself.py \
 	tests/integration/smtp_commands.py \
+	tests/integration/spool_promises_sync.py \
 	tests/integration/spool_without_daemon.py \
 	tests/integration/upstream_refusals_send_no_credential.py
 

@@ -1,0 +1,103 @@
+"""faults.py - a slow or failing disk for one daemon, by tests/crash/shim.c,
+which is preloaded into it. Rules may be changed while it runs.
+
+    faults = Faults(daemon)         # before daemon.start()
+    rule = faults.delay("committer", FDATASYNC, 2000)
+    rule = faults.fail("mover", FSYNC, errno.EIO, times=1)
+    rule.entered, rule.left         # calls it was for: begun, behind it
+    faults.clear()
+
+A rule is for a thread:
+    receiver    gmrelayd-recv (the loop), committer, body-syncer
+    relay       gmrelayd-relay (the loop), segment-maker, mark-syncer, mover
+"""
+import mmap
+import os
+import struct
+
+from .daemon import TOP, wait_for
+
+SHIM = os.path.join(TOP, "tests/crash/shim.so")
+
+FDATASYNC = 1
+FSYNC = 2
+PWRITE = 4
+WRITE = 8
+OPEN = 16
+RENAME = 32
+UNLINK = 64
+LINK = 128
+STATVFS = 256
+
+RULES = 8
+# active, calls, error, delay_ms, first, times, seen, entered, left, who
+LAYOUT = struct.Struct("=9I16s")
+COUNTERS_AT = struct.calcsize("=7I")
+COUNTERS = struct.Struct("=2I")
+FOREVER_MS = 600 * 1000
+
+
+class FaultRule:
+    def __init__(self, page, at):
+        self.page = page
+        self.at = at
+
+    @property
+    def entered(self):
+        return COUNTERS.unpack_from(self.page, self.at + COUNTERS_AT)[0]
+
+    @property
+    def left(self):
+        return COUNTERS.unpack_from(self.page, self.at + COUNTERS_AT)[1]
+
+    def wait_entered(self, count=1, deadline=20):
+        wait_for(lambda: self.entered >= count, deadline,
+                 "call %d of those a fault is for" % count)
+
+    def end(self):
+        """Calls that wait go on."""
+        struct.pack_into("=I", self.page, self.at, 0)
+
+
+class Faults:
+    def __init__(self, daemon):
+        if not os.access(SHIM, os.R_OK):
+            raise AssertionError("%s is not built: `make check` does" % SHIM)
+        path = os.path.join(daemon.folder, "faults")
+        with open(path, "w+b") as file:
+            file.truncate(RULES * LAYOUT.size)
+            self.page = mmap.mmap(file.fileno(), RULES * LAYOUT.size)
+        self.count = 0
+        daemon.environment.update({
+            "LD_PRELOAD": SHIM,
+            "GMRELAY_FAULTS": path,
+            "ASAN_OPTIONS": "detect_leaks=0:verify_asan_link_order=0",
+        })
+
+    def delay(self, who, calls, ms, **when):
+        return self._add(who, calls, 0, ms, **when)
+
+    def fail(self, who, calls, error, **when):
+        return self._add(who, calls, error, 0, **when)
+
+    def stop(self, who, calls, **when):
+        """The call is not made before the rule ends: a moment to look, or to
+        kill its process."""
+        return self._add(who, calls, 0, FOREVER_MS, **when)
+
+    def clear(self):
+        """Ends all rules."""
+        for at in range(0, RULES * LAYOUT.size, LAYOUT.size):
+            struct.pack_into("=I", self.page, at, 0)
+        self.count = 0
+
+    def _add(self, who, calls, error, delay_ms, first=1, times=0):
+        """For the first-th call from now on, and so many (0: all)."""
+        if self.count == RULES:
+            raise AssertionError("too many rules at a time")
+        at = self.count * LAYOUT.size
+        self.count += 1
+        LAYOUT.pack_into(self.page, at, 0, calls, error, delay_ms, first,
+                         times, 0, 0, 0, who.encode())
+        struct.pack_into("=I", self.page, at, 1)
+        return FaultRule(self.page, at)
