@@ -296,6 +296,8 @@ int dispatch_retry(struct dispatch *d, uint64_t id, struct err *err)
 	m = find_at_rest(d, id, err);
 	if (m == NULL)
 		return -1;
+	if (wish_for(m, WISH_RETRY))
+		return 0;
 	if (m->stage != STAGE_WAIT)
 		return set_hold(d, id, false, err);
 	dispatch_wait_until(d, m, clock_boot_ms());
@@ -353,8 +355,11 @@ void dispatch_grant_wish(struct dispatch *d, struct message *m)
 	m->wish = WISH_NONE;
 	if (wish == WISH_HOLD && m->stage != STAGE_HOLD)
 		(void)set_hold(d, m->id, true, NULL);
-	else if (wish == WISH_RELEASE && m->stage == STAGE_HOLD)
+	else if ((wish == WISH_RELEASE || wish == WISH_RETRY) &&
+		 m->stage == STAGE_HOLD)
 		(void)set_hold(d, m->id, false, NULL);
+	else if (wish == WISH_RETRY && m->stage == STAGE_WAIT)
+		dispatch_wait_until(d, m, clock_boot_ms());
 	else if (wish == WISH_DELETE)
 		(void)dispatch_delete(d, m->id, NULL);
 }
@@ -390,16 +395,20 @@ void dispatch_flush(struct dispatch *d)
 	size_t s, i;
 
 	for (s = 0; s < d->slot_count; s++) {
-		/* Equal times keep the heap a heap, whatever its order. */
-		for (i = 0; i < schedule_count(d->slots[s].schedule); i++) {
+		/* From the leaves up. One that becomes due goes up, and what
+		 * was above it comes to its place: that is looked at next. */
+		for (i = schedule_count(d->slots[s].schedule); i > 0;) {
 			m = (struct message *)schedule_at(
-				d->slots[s].schedule, i);
+				d->slots[s].schedule, i - 1);
 			if (m->stage == STAGE_WAIT &&
 				m->scheduled.due_ms > now) {
 				schedule_move(d->slots[s].schedule,
 					&m->scheduled, now);
-				i = (size_t)-1;
+				continue;
 			}
+			if (m->wish == WISH_NONE && !m->to_hold)
+				(void)wish_for(m, WISH_RETRY);
+			i--;
 		}
 		account_flush(d->slots[s].account);
 	}

@@ -27,7 +27,13 @@ enum message_stage {
 };
 
 /* What people ask for while a job has the message: done when the job is. */
-enum message_wish { WISH_NONE, WISH_HOLD, WISH_RELEASE, WISH_DELETE };
+enum message_wish {
+	WISH_NONE,
+	WISH_HOLD,
+	WISH_RELEASE,
+	WISH_RETRY, /* released, and due at once */
+	WISH_DELETE,
+};
 
 /* One message in memory: kept small, there may be a million. */
 struct message {
