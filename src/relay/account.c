@@ -485,11 +485,12 @@ void account_free(struct account **ap)
 {
 	struct account *a = *ap;
 
-	*ap = NULL;
 	if (a == NULL)
 		return;
 	a->draining = true;
+	/* What is in the air ends here, and its owner asks the account. */
 	account_disconnect(a, true);
+	*ap = NULL;
 	if (a->save_due)
 		account_state_save(a, true);
 	if (a->timer != NULL)
