@@ -158,6 +158,7 @@ integration_tests = \
 	tests/integration/logs_hold_no_secret.py \
 	tests/integration/parent_instances.py \
 	tests/integration/parent_restarts.py \
+	tests/integration/parent_stop.py \
 	tests/integration/parent_systemd.py \
 	tests/integration/password_change_keeps_queue.py \
 	tests/integration/people_see_and_act.py \

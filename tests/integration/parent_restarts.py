@@ -157,6 +157,7 @@ def each_in_turn_under_traffic(t):
 @scenario
 def the_waits_before_a_restart_grow(t):
     daemon = t.daemon(t.fake()).start()
+    daemon.crashes_expected = True
     for count, number in enumerate((signal.SIGKILL, signal.SIGSEGV,
                                     signal.SIGABRT), 1):
         pid = daemon.wait_roles()["relay"]

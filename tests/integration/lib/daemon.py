@@ -27,6 +27,7 @@ RECEIVER_UID, RELAY_UID = 64501, 64502
 READY = re.compile(r"(?m)\bready listen=(\S+)")
 SANITIZER_REPORT = re.compile(
     r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
+CRASH = re.compile(r"role died role=\w+ pid=\d+ signal=(?!9 ).*")
 
 
 def wait_for(predicate, deadline=20, what="it"):
@@ -87,6 +88,7 @@ class Daemon(Control):
         self.options = []  # of the command line, beside -c
         self.wrapper = []  # a command that becomes the daemon
         self.log_start = 0
+        self.crashes_expected = False
         self.settings = {
             "hostname": "relay.example.org",
             "spool": self.spool,
@@ -344,6 +346,10 @@ class Daemon(Control):
 
     def sanitizer_reports(self):
         return SANITIZER_REPORT.findall(self.log())
+
+    def crashes(self):
+        """Lines about roles that died by a signal nobody here sent."""
+        return [] if self.crashes_expected else CRASH.findall(self.log())
 
     # -- mail, and the commands ---------------------------------------------
 

@@ -203,6 +203,7 @@ class FakeGmail:
         with self.changed:
             for rule in self.rules:
                 if rule.applies(phase, text):
+                    self.changed.notify_all()  # rule.used
                     return rule
         return None
 

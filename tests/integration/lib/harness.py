@@ -128,6 +128,7 @@ class Test:
             daemon.kill_all()
             if daemon.sanitizer_reports():
                 wrong.append("a sanitizer's report in %s" % daemon.log_file)
+            wrong += daemon.crashes()
         for fake in self.fakes:
             attempt(wrong, fake.stop)
         strays = proc.children(os.getpid())
