@@ -126,6 +126,19 @@ void dispatch_damaged(
 	dispatch_set_stage(d, m, STAGE_HOLD);
 }
 
+/* It may be readable again: no descriptors, no memory, a disk that comes and
+ * goes. */
+static void read_later(
+	struct dispatch *d, struct message *m, const struct err *err)
+{
+	struct log_text text;
+	char id[HEX64_SIZE];
+
+	log_err("spool-read-failed id=%s reason=%s retry=%ds", hex64(id, m->id),
+		log_text(&text, err->text), UNREADABLE_RETRY_MS / 1000);
+	dispatch_wait_until(d, m, clock_boot_ms() + UNREADABLE_RETRY_MS);
+}
+
 struct delivery *dispatch_next(void *arg, struct account *a)
 {
 	struct dispatch *d = arg;
@@ -157,8 +170,7 @@ struct delivery *dispatch_next(void *arg, struct account *a)
 		if (err.kind == ERR_DAMAGED)
 			dispatch_damaged(d, m, &err);
 		else
-			dispatch_wait_until(
-				d, m, clock_boot_ms() + UNREADABLE_RETRY_MS);
+			read_later(d, m, &err);
 	}
 	return NULL;
 }
@@ -484,9 +496,10 @@ void dispatch_finished(void *arg, struct account *a, struct delivery *delivery)
 	d->counters->relay->delivered_recipients += v.delivered;
 	if (v.delivered + v.failed + v.refused + v.split == 0) {
 		/* Not this message's matter: as if nothing had been. */
-		dispatch_wait_until(d, m,
-			clock_boot_ms() +
-				(delivery->damaged ? UNREADABLE_RETRY_MS : 0));
+		if (delivery->damaged)
+			read_later(d, m, &delivery->problem);
+		else
+			dispatch_wait_until(d, m, clock_boot_ms());
 		free_attempt(t);
 		return;
 	}

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/util.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,13 @@ struct content *content_of_file(int large_fd, uint64_t name, uint64_t size,
 	fd = openat(large_fd, hex64(file, name),
 		O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
-		err_errno(err, "large/%s", file);
+		/* Nothing of this kind comes back by waiting. */
+		if (errno == ENOENT || errno == ELOOP)
+			err_set(err, ERR_DAMAGED, "large/%s is %s", file,
+				errno == ENOENT ? "missing"
+						: "a symbolic link");
+		else
+			err_errno(err, "large/%s", file);
 		return NULL;
 	}
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||

@@ -93,6 +93,10 @@ static int read_file(
 
 	fd = openat(
 		dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	/* Nothing of this kind comes back by waiting. */
+	if (fd < 0 && (errno == ENOENT || errno == ELOOP))
+		return err_set(err, ERR_DAMAGED, "%s is %s", name,
+			errno == ENOENT ? "missing" : "a symbolic link");
 	if (fd < 0)
 		return err_errno(err, "opening %s", name);
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
