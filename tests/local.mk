@@ -146,6 +146,7 @@ integration_lib = \
 	tests/integration/lib/mail.py \
 	tests/integration/lib/pki.py \
 	tests/integration/lib/proc.py \
+	tests/integration/lib/smalldisk.py \
 	tests/integration/lib/smtpclient.py \
 	tests/integration/lib/syscalls.py \
 	tests/integration/lib/systemd.py
@@ -171,6 +172,8 @@ integration_tests = \
 	tests/integration/roles_are_separate.py \
 	tests/integration/sandbox_itself.py \
 	tests/integration/smtp_commands.py \
+	tests/integration/spool_promises_large.py \
+	tests/integration/spool_promises_space.py \
 	tests/integration/spool_promises_sync.py \
 	tests/integration/spool_without_daemon.py \
 	tests/integration/upstream_refusals_send_no_credential.py
