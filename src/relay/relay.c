@@ -40,6 +40,7 @@ struct relay {
 	struct event *alive;
 	struct event *drain_look;
 	struct event *status;   /* once a turn, when something changed */
+	bool receiver_lives;    /* as far as the parent tells */
 	int64_t drain_until_ms; /* 0: not draining */
 	char said[CHANNEL_TEXT_MAX + 1];
 };
@@ -145,13 +146,16 @@ static void drain(struct relay *r)
 	event_add(r->drain_look, &soon);
 }
 
+/* A receiver that drains still needs segments and bodies for what is under
+ * way, so the relay goes after it. */
 static void on_drain_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct relay *r = arg;
 
 	(void)fd;
 	(void)what;
-	if (dispatch_idle(r->dispatch) || clock_boot_ms() > r->drain_until_ms)
+	if ((!r->receiver_lives && dispatch_idle(r->dispatch)) ||
+		clock_boot_ms() > r->drain_until_ms)
 		event_base_loopbreak(r->base);
 }
 
@@ -164,8 +168,10 @@ static void on_packet(struct relay *r, struct channel_packet *packet)
 		journal_reader_set_link(
 			dispatch_journal(r->dispatch), packet->fd);
 		packet->fd = -1;
+		r->receiver_lives = true;
 		break;
 	case CHANNEL_PEER_GONE:
+		r->receiver_lives = false;
 		journal_reader_peer_gone(dispatch_journal(r->dispatch));
 		break;
 	case CHANNEL_DRAIN:
@@ -196,6 +202,7 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
 		return;
 	/* The parent is gone: nobody would start us again. */
 	event_del(r->channel);
+	r->receiver_lives = false;
 	drain(r);
 }
 
