@@ -134,6 +134,8 @@ static int expect(struct dialogue *d, int code_class, struct reply *reply,
 	int rc, got = 0;
 
 	reply_init(reply);
+	if (buf_reserve(&d->in, 1) == NULL)
+		return err_set(err, ERR_SYSTEM, "out of memory");
 	while (got == 0) {
 		rc = line_split(&d->splitter, d->in.data + d->used,
 			d->in.len - d->used, &line);

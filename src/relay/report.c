@@ -83,11 +83,13 @@ static void find_field(
 	const struct buf *block, const char *name, struct buf *value)
 {
 	size_t name_len = strlen(name), len, i;
-	const char *p = block->data, *line_end;
-	const char *end = block->data + block->len;
+	const char *p = block->data, *end, *line_end;
 	bool ours = false;
 
-	for (; p != NULL && p < end; p = line_end + 1) {
+	if (p == NULL)
+		return;
+	end = p + block->len;
+	for (; p < end; p = line_end + 1) {
 		line_end = memchr(p, '\n', (size_t)(end - p));
 		if (line_end == NULL)
 			break;

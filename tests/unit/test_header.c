@@ -408,8 +408,8 @@ static void dates(void **state)
 	(void)state;
 	for (i = 0; i < COUNT_OF(rows); i++)
 		assert_string_equal(
-			date_print(rows[i].now_s, rows[i].utc_offset_s,
-				text, sizeof(text)),
+			date_print(rows[i].now_s, rows[i].utc_offset_s, text,
+				sizeof(text)),
 			rows[i].text);
 	assert_string_equal(date_print(0, 0, small, 8), "Thu, 01");
 }
