@@ -157,10 +157,13 @@ integration_tests = \
 	tests/integration/kill_roles_lose_nothing.py \
 	tests/integration/limits_at_the_door.py \
 	tests/integration/logs_hold_no_secret.py \
+	tests/integration/parent_check.py \
 	tests/integration/parent_instances.py \
+	tests/integration/parent_reload.py \
 	tests/integration/parent_restarts.py \
 	tests/integration/parent_stop.py \
 	tests/integration/parent_systemd.py \
+	tests/integration/parent_users.py \
 	tests/integration/password_change_keeps_queue.py \
 	tests/integration/people_see_and_act.py \
 	tests/integration/per_recipient_results.py \

@@ -180,18 +180,5 @@ def an_address_of_another_machine_is_explained(t):
            daemon.log(), daemon.log())
 
 
-@scenario
-def a_port_for_root_is_explained(t):
-    if os.geteuid() == 0:
-        t.skip("needs an ordinary user")
-    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as file:
-        if int(file.read()) <= 25:
-            t.skip("port 25 is for everybody here")
-    daemon = t.daemon(t.fake(), listen=["127.0.0.1:25"]).start(wait=False)
-    t.equal(daemon.wait_exit(10), 1, "exit status")
-    t.true("port 25 is for root only" in daemon.log() or
-           "port 25 is in use" in daemon.log(), daemon.log())
-
-
 if __name__ == "__main__":
     main()
