@@ -261,12 +261,19 @@ bool journal_reader_recovered(const struct journal_reader *r)
 	return r->recovered;
 }
 
+static void tell_foreign(const char *dir, const char *name)
+{
+	struct log_text text;
+
+	log_warn("foreign-file dir=%s name=%s advice=\"not ours: left alone\"",
+		dir, log_text(&text, name));
+}
+
 /* Takes up one name found in journal/. */
 static void take_up(struct journal_reader *r, const char *name)
 {
 	struct journal_segment *s;
 	uint64_t number, key;
-	struct log_text text;
 	struct stat st;
 
 	if (name[0] == '.' || journal_done_name_parse(name, &number) == 0)
@@ -274,9 +281,7 @@ static void take_up(struct journal_reader *r, const char *name)
 	if (journal_segment_name_parse(name, &number, &key) != 0 ||
 		fstatat(r->journal_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
 		!S_ISREG(st.st_mode)) {
-		log_warn("foreign-file dir=journal name=%s "
-			 "advice=\"not ours: left alone\"",
-			log_text(&text, name));
+		tell_foreign("journal", name);
 		return;
 	}
 	s = journal_segment_add(r, number, key);
@@ -310,9 +315,13 @@ static int take_up_bodies(struct journal_reader *r, struct err *err)
 	if (dir == NULL)
 		return err_errno(err, "reading the spool's large/");
 	while ((entry = readdir(dir)) != NULL) {
-		if (strlen(entry->d_name) != HEX64_LEN ||
-			hex64_parse(entry->d_name, &name) != 0)
+		if (entry->d_name[0] == '.')
 			continue;
+		if (strlen(entry->d_name) != HEX64_LEN ||
+			hex64_parse(entry->d_name, &name) != 0) {
+			tell_foreign("large", entry->d_name);
+			continue;
+		}
 		b = xcalloc(1, sizeof(*b));
 		b->name = name;
 		b->old = true;

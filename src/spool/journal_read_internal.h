@@ -56,6 +56,7 @@ struct journal_segment {
 	bool unreadable; /* for now: see scan_retry */
 	bool told_unreadable;
 	bool hurt;             /* a part of it cannot be read: it stays */
+	bool told_damaged;     /* that records are */
 	uint64_t wasted;       /* octets of damaged records */
 	uint64_t done_synced;  /* marks before it are on disk */
 	uint64_t done_syncing; /* done_end, when the sync began */

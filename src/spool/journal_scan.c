@@ -81,8 +81,24 @@ static void segment_hurt(struct journal_segment *s, const char *why)
 		log_text(&text, why));
 }
 
-/* A head that was right but for its checksum. What a broken disk leaves of
- * records costs little; what somebody made up must not keep us for ever. */
+/* A head that was right, with a record that is not. Told once a segment: a
+ * power cut and a dead receiver leave one too, of a message that was not
+ * acknowledged. */
+static void tell_damaged(struct journal_segment *s, uint64_t offset)
+{
+	char name[HEX64_SIZE];
+
+	if (s->told_damaged)
+		return;
+	s->told_damaged = true;
+	log_warn("journal-record-damaged segment=%s offset=%llu "
+		 "advice=\"nothing is lost if the machine or the receiver "
+		 "died at that moment; else check the disk\"",
+		hex64(name, s->number), (unsigned long long)offset);
+}
+
+/* What a broken disk leaves of records costs little; what somebody made up must
+ * not keep us for ever. */
 static void count_waste(
 	struct journal_segment *s, const struct journal_head *head)
 {
@@ -118,6 +134,8 @@ static size_t scan_window(
 			at += (size_t)journal_padded(head.length);
 			continue;
 		}
+		if (head.length > 0)
+			tell_damaged(s, from + at);
 		if (rc < 0 && head.length > 0)
 			count_waste(s, &head);
 		if (s->scanned == s->limit)
