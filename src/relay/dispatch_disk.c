@@ -13,6 +13,7 @@
 #include "relay/dispatch_internal.h"
 #include "spool/queue.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,9 +45,22 @@ static int dir_of(const struct dispatch *d, enum disk_dir dir)
 	return dir == DISK_QUEUE ? d->queue_fd : d->failed_fd;
 }
 
+/* One sync for all files that are gone when it begins. */
+static int sync_removals(struct dispatch *d, struct disk_job *job)
+{
+	const uint64_t gone = d->removed;
+
+	if (job->removed <= d->removed_synced)
+		return 0;
+	if (fsync(d->queue_fd) != 0)
+		return err_errno(&job->err, "syncing queue/");
+	d->removed_synced = gone;
+	return 0;
+}
+
 static int run_steps(struct disk_job *job)
 {
-	const struct dispatch *d = job->dispatch;
+	struct dispatch *d = job->dispatch;
 	char name[HEX64_SIZE];
 
 	if (job->report.len > 0 &&
@@ -60,6 +74,8 @@ static int run_steps(struct disk_job *job)
 	if (job->remove_from != DISK_NONE &&
 		queue_remove(dir_of(d, job->remove_from), hex64(name, job->id),
 			&job->err) != 0)
+		return -1;
+	if (sync_removals(d, job) != 0)
 		return -1;
 	if (job->remove_body != 0)
 		(void)unlinkat(d->large_fd, hex64(name, job->remove_body), 0);
@@ -80,6 +96,10 @@ static void job_is_late(struct disk_job *job)
 	struct log_text text;
 	char id[HEX64_SIZE];
 
+	if (job->optional) {
+		disk_job_free(job);
+		return;
+	}
 	if (!d->disk_trouble)
 		log_err("spool-write-failed id=%s reason=%s advice=\"make room "
 			"in the spool, check the disk: tried again every "
@@ -101,7 +121,8 @@ static void take_up_report(struct disk_job *job)
 	d->counters->relay->reports++;
 	log_info("report id=%s about=%s", hex64(id, job->report_id),
 		hex64(about, job->id));
-	if (dispatch_find(d, job->report_id) == NULL)
+	if (dispatch_find(d, job->report_id) == NULL &&
+		!dispatch_will_take_up(d, job->report_id))
 		dispatch_add(d, job->report_id, NULL, clock_boot_ms());
 	buf_free(&job->report);
 }
@@ -163,6 +184,19 @@ static void remove_body_now(void *arg)
 	disk_job_submit(job);
 }
 
+/* At once, like a mark, so that a process that is killed repeats nothing; the
+ * job makes it durable. */
+static void remove_file_now(struct dispatch *d, struct disk_job *job)
+{
+	char name[HEX64_SIZE];
+
+	if (unlinkat(d->queue_fd, hex64(name, job->id), 0) == 0 ||
+		errno == ENOENT)
+		job->removed = ++d->removed;
+	else
+		job->remove_from = DISK_QUEUE;
+}
+
 void dispatch_done(struct dispatch *d, struct message *m, uint64_t body)
 {
 	const struct journal_place place = m->place;
@@ -181,7 +215,7 @@ void dispatch_done(struct dispatch *d, struct message *m, uint64_t body)
 		/* The body goes after the mark is synced. */
 		journal_reader_mark(d->journal, &place, remove_body_now, job);
 	} else {
-		job->remove_from = DISK_QUEUE;
+		remove_file_now(d, job);
 		disk_job_submit(job);
 	}
 }
@@ -211,6 +245,14 @@ static int print_file(const struct envelope *env, struct content *content,
 		out->len += (size_t)n;
 	}
 	return 0;
+}
+
+/* A message without a body file is in memory, and the limits leave room. */
+static void must_print(const struct envelope *env, struct content *content,
+	struct disk_job *job)
+{
+	if (print_file(env, content, &job->file, &job->err) != 0)
+		bug("a message cannot be written down: %s", job->err.text);
 }
 
 static void after_save(struct disk_job *job)
@@ -257,24 +299,18 @@ void dispatch_save(struct dispatch *d, struct message *m, struct envelope *env,
 	job->hold = env->hold;
 	m->to_hold = env->hold;
 	job->after = after_save;
-	if (print_file(env, content, &job->file, &job->err) != 0) {
-		/* Nothing was changed: what we know is lost with it, but not
-		 * the message. */
-		struct log_text text;
-
-		log_err("spool-write-failed reason=%s",
-			log_text(&text, job->err.text));
-		disk_job_free(job);
-		dispatch_wait_until(d, m, due_ms);
-		return;
-	}
+	must_print(env, content, job);
 	disk_job_submit(job);
 }
 
 static void after_fail(struct disk_job *job)
 {
+	const bool unwanted = job->message->wish == WISH_DELETE;
+
 	dispatch_remember_failed(job->dispatch, &job->gave_up);
 	dispatch_drop(job->dispatch, job->message);
+	if (unwanted)
+		(void)dispatch_delete(job->dispatch, job->id, NULL);
 }
 
 void dispatch_fail(struct dispatch *d, struct message *m, struct envelope *env,
@@ -288,11 +324,6 @@ void dispatch_fail(struct dispatch *d, struct message *m, struct envelope *env,
 	job->gave_up.id = m->id;
 	job->gave_up.failed_s = clock_wall_s();
 	job->after = after_fail;
-	if (print_file(env, content, &job->file, &job->err) != 0) {
-		struct log_text text;
-
-		log_err("spool-write-failed reason=%s",
-			log_text(&text, job->err.text));
-	}
+	must_print(env, content, job);
 	disk_job_submit(job);
 }

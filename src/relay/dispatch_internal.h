@@ -17,7 +17,11 @@
 
 #include <event2/event.h>
 
+#include <stdatomic.h>
 #include <sys/queue.h>
+
+/* A message that cannot be read just now is tried again so much later. */
+#define UNREADABLE_RETRY_MS (60 * 1000)
 
 enum message_stage {
 	STAGE_WAIT, /* for its time */
@@ -93,11 +97,13 @@ struct disk_job {
 	enum disk_dir write_to;
 	bool replace;
 	struct buf file;
-	/* 3: its old file */
+	/* 3: its old file: is to go, or went as this one of d->removed */
 	enum disk_dir remove_from;
+	uint64_t removed;
 	/* 4: its body */
 	uint64_t remove_body;
 
+	bool optional; /* not tried again */
 	int failed;
 	struct err err;
 	/* What comes then, on the loop. */
@@ -137,6 +143,7 @@ struct dispatch {
 	size_t failed_taken;
 	struct event *take_up;
 	bool taken_up;
+	bool unreadable; /* a file: so it is not known which bodies it names */
 
 	struct failed_message *failed; /* sorted by id */
 	size_t failed_count;
@@ -145,6 +152,8 @@ struct dispatch {
 
 	size_t sending;
 	size_t held;
+	_Atomic uint64_t removed; /* files of queue/, by the loop */
+	uint64_t removed_synced;  /* the mover's alone */
 	STAILQ_HEAD(, disk_job) late_jobs;
 	struct event *late_timer;
 	bool disk_trouble; /* told */
@@ -177,6 +186,10 @@ void dispatch_drop(struct dispatch *d, struct message *m);
 int dispatch_load(struct dispatch *d, const struct message *m,
 	struct envelope **env_out, struct content **content_out,
 	struct err *err);
+
+/* dispatch_start.c: */
+/* This file of queue/ was found at the start and is still to be read. */
+bool dispatch_will_take_up(const struct dispatch *d, uint64_t id);
 
 /* dispatch_send.c: */
 struct delivery *dispatch_next(void *arg, struct account *a);

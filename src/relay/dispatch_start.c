@@ -61,26 +61,46 @@ static void on_recovered(void *arg)
 	event_active(d->take_up, 0, 0);
 }
 
+/* Its record is moved to queue/, as it is. */
+static void move_away(struct dispatch *d, struct message *m)
+{
+	struct content *content = NULL;
+	struct envelope *env = NULL;
+
+	if (dispatch_load(d, m, &env, &content, NULL) == 0)
+		dispatch_save(d, m, env, content, m->scheduled.due_ms, NULL, 0);
+	envelope_free(&env);
+	content_free(&content);
+}
+
 static void on_sparse(void *arg, const struct journal_segment *segment)
 {
 	struct dispatch *d = arg;
-	struct content *content;
-	struct envelope *env;
-	struct message *m;
-	size_t s, i;
+	struct message **found, *m;
+	size_t s, i, count = 0;
 
+	for (s = 0; s < d->slot_count; s++)
+		count += schedule_count(d->slots[s].schedule);
+	found = xcalloc(count > 0 ? count : 1, sizeof(struct message *));
+	count = 0;
 	for (s = 0; s < d->slot_count; s++)
 		for (i = 0; i < schedule_count(d->slots[s].schedule); i++) {
 			m = (struct message *)schedule_at(
 				d->slots[s].schedule, i);
-			if (m->place.segment != segment ||
-				m->stage != STAGE_WAIT ||
-				dispatch_load(d, m, &env, &content, NULL) != 0)
-				continue;
-			dispatch_save(d, m, env, content, m->scheduled.due_ms,
-				NULL, 0);
-			i = (size_t)-1; /* the heap has changed */
+			if (m->place.segment == segment &&
+				m->stage == STAGE_WAIT)
+				found[count++] = m;
 		}
+	/* Only now: moving one changes the order of the others. */
+	for (i = 0; i < count; i++)
+		move_away(d, found[i]);
+	free(found);
+}
+
+bool dispatch_will_take_up(const struct dispatch *d, uint64_t id)
+{
+	return has_id(d->queue_ids + d->queue_taken,
+		d->queue_id_count - d->queue_taken, id);
 }
 
 static void damaged_file(const char *dir, uint64_t id, const struct err *err)
@@ -116,9 +136,13 @@ static void take_up_queued(struct dispatch *d, uint64_t id)
 	struct message *m;
 	struct err err;
 
-	/* It may have come here since, and be known already. */
 	if (queue_read(d->queue_fd, d->large_fd, id, &env, NULL, &err) != 0) {
 		damaged_file("queue", id, &err);
+		d->unreadable = true;
+		/* It may be readable again soon. */
+		if (err.kind != ERR_DAMAGED)
+			dispatch_add(d, id, NULL,
+				clock_boot_ms() + UNREADABLE_RETRY_MS);
 		return;
 	}
 	if (env->body_name != 0)
@@ -140,6 +164,7 @@ static void take_up_failed(struct dispatch *d, uint64_t id)
 	if (queue_read(d->failed_fd, d->large_fd, id, &env, NULL, &err) != 0 ||
 		fstatat(d->failed_fd, hex64(name, id), &st, 0) != 0) {
 		damaged_file("failed", id, &err);
+		d->unreadable = true;
 		return;
 	}
 	if (env->body_name != 0)
@@ -150,7 +175,21 @@ static void take_up_failed(struct dispatch *d, uint64_t id)
 	envelope_free(&env);
 }
 
-/* An id in both: a move between them was cut short, and failed/ came last. */
+/* An id in both: a move between them was cut short, and failed/ came last. What
+ * cannot be read there is no reason to remove anything. */
+static bool moved_to_failed(const struct dispatch *d, uint64_t id)
+{
+	struct envelope *env = NULL;
+	struct err err;
+
+	if (!has_id(d->failed_ids, d->failed_id_count, id) ||
+		queue_read(d->failed_fd, d->large_fd, id, &env, NULL, &err) !=
+			0)
+		return false;
+	envelope_free(&env);
+	return true;
+}
+
 static void on_take_up(evutil_socket_t fd, short what, void *arg)
 {
 	struct dispatch *d = arg;
@@ -161,7 +200,7 @@ static void on_take_up(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	for (; left > 0 && d->queue_taken < d->queue_id_count; left--) {
 		id = d->queue_ids[d->queue_taken++];
-		if (has_id(d->failed_ids, d->failed_id_count, id)) {
+		if (moved_to_failed(d, id)) {
 			struct disk_job *job = disk_job_new(d, id);
 
 			job->remove_from = DISK_QUEUE;
@@ -181,7 +220,9 @@ static void on_take_up(evutil_socket_t fd, short what, void *arg)
 	free(d->failed_ids);
 	d->queue_ids = d->failed_ids = NULL;
 	d->queue_id_count = d->failed_id_count = 0;
-	journal_reader_sweep_bodies(d->journal);
+	/* A body that a file we could not read may name is not left over. */
+	if (!d->unreadable)
+		journal_reader_sweep_bodies(d->journal);
 	d->on_change(d->change_arg);
 }
 
@@ -368,7 +409,7 @@ void dispatch_free(struct dispatch **dp)
 		return;
 	d->draining = true;
 	for (i = 0; i < d->slot_count; i++)
-		account_free(&d->slots[i].account);
+		account_end(d->slots[i].account);
 	worker_free(&d->mover);
 	journal_reader_free(&d->journal);
 	free_slots(d);
