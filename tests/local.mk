@@ -177,6 +177,7 @@ integration_tests = \
 	tests/integration/smtp_commands.py \
 	tests/integration/spool_promises_large.py \
 	tests/integration/spool_promises_space.py \
+	tests/integration/spool_promises_start.py \
 	tests/integration/spool_promises_sync.py \
 	tests/integration/spool_without_daemon.py \
 	tests/integration/upstream_refusals_send_no_credential.py
