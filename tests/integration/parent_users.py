@@ -188,6 +188,9 @@ def an_ordinary_user_runs_it_all(t):
         for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
             t.equal(int(proc.status(pid)[name], 16), 0, name)
         t.equal(proc.status(pid)["NoNewPrivs"], "1", "NoNewPrivs")
+        # what is not dumpable is root's: proc(5), /proc/PID
+        t.equal(os.stat("/proc/%d/environ" % pid).st_uid, 0,
+                "owner of /proc/PID of the %s" % role)
     warnings = daemon.wait_log("not started as root: both roles run as uid "
                                "%d" % uid)
     t.equal(len(warnings), 1, "warnings")
