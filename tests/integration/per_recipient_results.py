@@ -29,8 +29,8 @@ def one_refused_for_good_one_for_now(t):
     fake.rule("RCPT", ["550 5.1.1 The email account that you tried to reach "
                        "does not exist.", "550 5.1.1 Please check"],
               match="^TO:<b@")
-    fake.rule("RCPT", "450 4.2.1 The user you are trying to contact is "
-              "receiving mail too quickly", match="^TO:<c@", times=1)
+    fake.rule("RCPT", "451 4.3.0 Mail server temporarily rejected message",
+              match="^TO:<c@", times=1)
     daemon = t.daemon(fake).start()
     data = message()
     daemon.send(data, PEOPLE, sender="owner@example.org")

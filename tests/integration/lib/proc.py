@@ -26,8 +26,13 @@ def is_alive(pid):
 
 def children(pid):
     """Living children, oldest first."""
-    return sorted(x for x in all_pids()
-                  if is_alive(x) and int(_stat(x)[1]) == pid)
+    found = []
+    for child in all_pids():
+        fields = _stat(child)
+        if len(fields) > 3 and fields[0] not in (b"Z", b"X") and \
+                int(fields[1]) == pid:
+            found.append(child)
+    return sorted(found)
 
 
 def session_members(session):
