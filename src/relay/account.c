@@ -48,8 +48,9 @@ const struct credential *account_credential(const struct account *a)
 /* Keeps count of the time in which the account could not send. */
 static void note_ability(struct account *a)
 {
-	bool able = a->state == ACCOUNT_ACTIVE && a->backoff_until_ms == 0;
 	int64_t now = clock_boot_ms();
+	bool able = !a->by_hand && now >= a->backoff_until_ms &&
+		    (a->state == ACCOUNT_ACTIVE || now >= a->until_ms);
 
 	if (!able && a->paused_since_ms == 0) {
 		a->paused_since_ms = now;
@@ -144,6 +145,8 @@ static void pause_account(struct account *a, enum account_state state,
 		(long long)(wait / 1000), log_text(&text, reason));
 	set_state(a, state, reason);
 	account_disconnect(a, false);
+	/* Mail that waits needs the timer. */
+	account_look_soon(a);
 }
 
 void account_back_off(struct account *a, enum phase phase, const char *text,
@@ -172,19 +175,25 @@ void account_back_off(struct account *a, enum phase phase, const char *text,
 	arm_timer(a, a->backoff_until_ms);
 }
 
-static void forget_backoff(struct account *a)
+/* The wait is over; how long the next one would be is not forgotten. */
+static void end_backoff(struct account *a)
 {
 	bool was = a->backoff_until_ms != 0;
 
-	a->backoff_step = 0;
 	a->backoff_until_ms = 0;
-	a->reconnects = 0;
 	if (!was)
 		return;
 	if (a->state == ACCOUNT_ACTIVE)
 		a->reason[0] = '\0';
 	note_ability(a);
 	a->params.callbacks.on_state(a->params.callbacks.arg, a);
+}
+
+static void forget_backoff(struct account *a)
+{
+	a->backoff_step = 0;
+	a->reconnects = 0;
+	end_backoff(a);
 }
 
 /* Its own count says that the day's limit is reached. */
@@ -265,6 +274,7 @@ bool account_may_send(struct account *a)
 		arm_timer(a, at);
 		return false;
 	}
+	note_ability(a);
 	/* One probe at a time wakes it. */
 	if (a->state != ACCOUNT_ACTIVE)
 		return !delivering(a);
@@ -290,6 +300,7 @@ void account_on_ready(struct account *a, uint64_t size)
 	a->upstream_size = size;
 	if (size > 0)
 		a->params.callbacks.on_size(a->params.callbacks.arg, a, size);
+	end_backoff(a);
 	if (a->state != ACCOUNT_ACTIVE && a->wake_on_login && !a->by_hand)
 		set_state(a, ACCOUNT_ACTIVE, "");
 }
@@ -304,10 +315,27 @@ static unsigned delivered_count(const struct delivery *d)
 	return count;
 }
 
+/* Something was said about the mail itself: so the account may send. */
+static bool was_judged(const struct delivery *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->rcpt_count; i++)
+		if (d->rcpts[i].outcome == OUTCOME_RETRY ||
+			d->rcpts[i].outcome == OUTCOME_FAIL)
+			return true;
+	return false;
+}
+
 void account_on_result(struct account *a, const struct delivery *d)
 {
 	unsigned count = delivered_count(d);
 
+	if (count > 0 || was_judged(d)) {
+		forget_backoff(a);
+		if (a->state == ACCOUNT_THROTTLED && !a->by_hand)
+			set_state(a, ACCOUNT_ACTIVE, "");
+	}
 	if (count == 0)
 		return;
 	a->delivered++;
@@ -316,7 +344,6 @@ void account_on_result(struct account *a, const struct delivery *d)
 	ledger_add(&a->ledger, clock_wall_s(), count);
 	warn_of_quota(a);
 	account_state_save(a, false);
-	forget_backoff(a);
 	if (a->state != ACCOUNT_ACTIVE && !a->by_hand)
 		set_state(a, ACCOUNT_ACTIVE, "");
 }
@@ -481,18 +508,23 @@ struct account *account_new(
 	return a;
 }
 
+void account_end(struct account *a)
+{
+	if (a == NULL)
+		return;
+	a->draining = true;
+	account_disconnect(a, true);
+	if (a->save_due)
+		account_state_save(a, true);
+}
+
 void account_free(struct account **ap)
 {
 	struct account *a = *ap;
 
+	*ap = NULL;
 	if (a == NULL)
 		return;
-	a->draining = true;
-	/* What is in the air ends here, and its owner asks the account. */
-	account_disconnect(a, true);
-	*ap = NULL;
-	if (a->save_due)
-		account_state_save(a, true);
 	if (a->timer != NULL)
 		event_free(a->timer);
 	if (a->more != NULL)

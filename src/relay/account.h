@@ -86,7 +86,11 @@ struct account *account_new(
 	const struct account_params *params, struct err *err);
 
 /* Closes connections at once (on_finished is called for what was under way),
- * saves the state. NULL is fine. */
+ * saves the state by the worker. To be called while all that on_finished needs
+ * is still there; NULL is fine. */
+void account_end(struct account *a);
+
+/* After account_end(). NULL is fine. */
 void account_free(struct account **a);
 
 /* There is something to send: asks next() as connections, gap, state and

@@ -99,7 +99,9 @@ static void on_closed(
 		account_look_soon(a);
 		return;
 	}
-	if (trouble->phase == PHASE_CONNECT && !was_ready && !a->draining) {
+	/* Silence on one address says nothing about the others. */
+	if (trouble->phase <= PHASE_TLS && trouble->reply.code == 0 &&
+		!was_ready && !a->draining) {
 		log_debug("connect-failed account=%s reason=\"%s\"",
 			a->params.settings->name, trouble->text);
 		if (try_next_address(a, address))

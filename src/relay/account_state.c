@@ -55,19 +55,27 @@ static void file_name(const char *account, char *out, size_t size)
 	out[at] = '\0';
 }
 
-/* Tells whether the credential has changed since a hold, and nothing more: 32
- * bits, salted with the user's name. */
-static uint32_t fingerprint(const struct account *a)
+/* Tells whether what a hold was about has changed since, and nothing more: 32
+ * bits, salted. */
+static uint32_t fingerprint(const struct account *a, uint32_t salt)
 {
-	const char *user = a->params.settings->username;
+	const struct conf_account *settings = a->params.settings;
 	const struct credential *c = a->params.credential;
+	const char *texts[] = {
+		settings->username, settings->host, a->params.conf->hostname};
+	struct hash h;
+	size_t i;
 
-	return (uint32_t)hash_of(
-		hash_of(0, 0, user, strlen(user)), 1, c->secret, c->len);
+	hash_init(&h, salt, settings->port);
+	for (i = 0; i < COUNT_OF(texts); i++)
+		hash_add(&h, texts[i], strlen(texts[i]) + 1);
+	hash_add(&h, c->secret, c->len);
+	return (uint32_t)hash_end(&h);
 }
 
 static int print_state(struct account *a, struct buf *out)
 {
+	const uint32_t salt = random_below(UINT32_MAX);
 	int64_t left = a->until_ms - clock_boot_ms();
 	int rc;
 
@@ -78,7 +86,8 @@ static int print_state(struct account *a, struct buf *out)
 			out, "pause %d %u\n", (int)a->pause, a->pause_step);
 		rc |= buf_addf(out, "until %lld\n",
 			(long long)(clock_wall_s() + left / 1000));
-		rc |= buf_addf(out, "credential %08x\n", fingerprint(a));
+		rc |= buf_addf(out, "credential %08x %08x\n", salt,
+			fingerprint(a, salt));
 		rc |= buf_addf(out, "flags%s%s\n", a->by_hand ? " hand" : "",
 			a->wake_on_login ? " login" : "");
 		rc |= buf_addf(out, "reason %s\n", a->reason);
@@ -156,6 +165,7 @@ struct loaded {
 	int pause;
 	unsigned step;
 	long long until_s;
+	unsigned salt;
 	unsigned credential;
 };
 
@@ -193,7 +203,9 @@ static int parse_line(struct account *a, struct loaded *in, char *line)
 	if (strcmp(line, "until") == 0)
 		return sscanf(value, "%lld", &in->until_s) == 1 ? 0 : -1;
 	if (strcmp(line, "credential") == 0)
-		return sscanf(value, "%8x", &in->credential) == 1 ? 0 : -1;
+		return sscanf(value, "%8x %8x", &in->salt, &in->credential) == 2
+			       ? 0
+			       : -1;
 	if (strcmp(line, "reason") == 0) {
 		snprintf(a->reason, sizeof(a->reason), "%s", value);
 		return 0;
@@ -226,9 +238,9 @@ static void restore(struct account *a, const struct loaded *in)
 	if (a->state == ACCOUNT_ACTIVE)
 		return;
 	if (a->state == ACCOUNT_HELD && !in->hand &&
-		in->credential != fingerprint(a)) {
+		in->credential != fingerprint(a, in->salt)) {
 		log_info("account-active account=%s was=held "
-			 "reason=new-credential",
+			 "reason=\"new credential or settings\"",
 			a->params.settings->name);
 		a->state = ACCOUNT_ACTIVE;
 		a->reason[0] = '\0';

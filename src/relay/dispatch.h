@@ -2,7 +2,8 @@
  * dispatch.h - all messages in the spool: which is due, what became of it.
  * Used by:    relay/relay (makes it), relay/control (shows and changes it).
  * Invariant:  every message taken over ends delivered, in failed/ with a
- *             report, or deleted by a person; never otherwise.
+ *             report, or deleted by a person. One that is damaged on disk is
+ *             set aside where it is, and told.
  */
 #ifndef GMRELAY_RELAY_DISPATCH_H
 #define GMRELAY_RELAY_DISPATCH_H

@@ -197,7 +197,6 @@ static void after_requeue(struct disk_job *job)
 {
 	struct dispatch *d = job->dispatch;
 
-	dispatch_forget_failed(d, job->id);
 	if (dispatch_find(d, job->id) == NULL)
 		dispatch_add(d, job->id, NULL, clock_boot_ms());
 }
@@ -211,12 +210,14 @@ static void reset_history(struct envelope *env)
 		if (env->rcpts[i].state == RCPT_DELIVERED)
 			continue;
 		env->rcpts[i].state = RCPT_PENDING;
+		env->rcpts[i].tried = false;
 		free(env->rcpts[i].reply);
 		env->rcpts[i].reply = NULL;
 	}
 	free(env->reason);
 	env->reason = NULL;
 	env->attempts = 0;
+	env->requeued++;
 	env->waited_ms = env->refused_ms = 0;
 	env->refused = env->notified = env->seen = env->hold = false;
 	env->next_s = clock_wall_s();
@@ -280,6 +281,8 @@ static int requeue_failed(struct dispatch *d, uint64_t id, struct err *err)
 		job->replace = true;
 		job->remove_from = DISK_FAILED;
 		job->after = after_requeue;
+		/* From now on it is none of failed/: nobody else may ask. */
+		dispatch_forget_failed(d, id);
 		disk_job_submit(job);
 	}
 	envelope_free(&env);
@@ -304,11 +307,6 @@ int dispatch_retry(struct dispatch *d, uint64_t id, struct err *err)
 	return 0;
 }
 
-static void after_delete_failed(struct disk_job *job)
-{
-	dispatch_forget_failed(job->dispatch, job->id);
-}
-
 static int delete_failed(struct dispatch *d, uint64_t id, struct err *err)
 {
 	struct envelope *env = NULL;
@@ -319,7 +317,7 @@ static int delete_failed(struct dispatch *d, uint64_t id, struct err *err)
 	job = disk_job_new(d, id);
 	job->remove_from = DISK_FAILED;
 	job->remove_body = env->body_name;
-	job->after = after_delete_failed;
+	dispatch_forget_failed(d, id);
 	envelope_free(&env);
 	disk_job_submit(job);
 	return 0;
@@ -381,6 +379,7 @@ void dispatch_seen(struct dispatch *d, uint64_t id)
 	if (job != NULL) {
 		job->write_to = DISK_FAILED;
 		job->replace = true;
+		job->optional = true;
 		disk_job_submit(job);
 	}
 	envelope_free(&env);

@@ -20,9 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A message that cannot be read just now is tried again so much later. */
-#define UNREADABLE_RETRY_MS (60 * 1000)
-
 /* What the makers of a delivery remember of it. */
 struct attempt {
 	struct delivery delivery; /* first */
@@ -39,6 +36,7 @@ struct verdict {
 	size_t refused; /* for now, the message's own matter */
 	size_t split;   /* belong into a further transaction */
 	int64_t retry_ms;
+	bool loop; /* it goes round in circles: no report through Gmail */
 	const char *words; /* the last reply, for the log */
 	const char *advice;
 };
@@ -52,35 +50,36 @@ static void free_attempt(struct attempt *t)
 
 static bool is_untried(const struct envelope_rcpt *r)
 {
-	return r->state == RCPT_PENDING && r->reply == NULL;
+	return r->state == RCPT_PENDING && !r->tried;
 }
 
-/* Recipients nobody has said anything about go first; when there are none, a
- * new round over all that are left begins. */
+static bool any_untried(const struct envelope *env)
+{
+	size_t i;
+
+	for (i = 0; i < env->rcpt_count; i++)
+		if (is_untried(&env->rcpts[i]))
+			return true;
+	return false;
+}
+
+/* Everybody once a round; when all were tried, the next round begins. */
 static void choose_recipients(struct attempt *t)
 {
 	struct envelope *env = t->env;
-	size_t i, untried = 0, pending = 0;
-	bool all;
+	struct delivery *delivery = &t->delivery;
+	bool next_round = !any_untried(env);
+	size_t i;
 
-	for (i = 0; i < env->rcpt_count; i++) {
-		untried += is_untried(&env->rcpts[i]);
-		pending += env->rcpts[i].state == RCPT_PENDING;
-	}
-	all = untried == 0;
 	for (i = 0; i < env->rcpt_count; i++) {
 		struct envelope_rcpt *r = &env->rcpts[i];
 
-		if (all && pending > DELIVERY_RCPT_MAX &&
-			r->state == RCPT_PENDING) {
-			free(r->reply);
-			r->reply = NULL;
-		}
-		if (t->delivery.rcpt_count == DELIVERY_RCPT_MAX ||
-			r->state != RCPT_PENDING || (!all && !is_untried(r)))
+		if (next_round)
+			r->tried = false;
+		if (!is_untried(r) || delivery->rcpt_count == DELIVERY_RCPT_MAX)
 			continue;
-		t->delivery.rcpts[t->delivery.rcpt_count].address = r->address;
-		t->delivery.rcpts[t->delivery.rcpt_count++].index = i;
+		delivery->rcpts[delivery->rcpt_count].address = r->address;
+		delivery->rcpts[delivery->rcpt_count++].index = i;
 	}
 }
 
@@ -184,7 +183,8 @@ void dispatch_count_time(
 	int64_t own = waited - (paused - m->paused_ms);
 
 	env->waited_ms += waited > 0 ? (uint64_t)waited : 0;
-	if (env->refused && own > 0)
+	/* Nor does the time count in which somebody held it. */
+	if (env->refused && !env->hold && own > 0)
 		env->refused_ms += (uint64_t)own;
 	m->since_ms = now;
 	m->paused_ms = paused;
@@ -192,16 +192,15 @@ void dispatch_count_time(
 
 /* An unknown 5xx to the whole message: for now it may be the account's fault.
  * The second time, with a success in between, it is the message's. */
-static bool suspicion_confirmed(const struct dispatch *d, struct account *a,
+static bool suspicion_confirmed(const struct message *m, struct account *a,
 	const struct envelope_rcpt *r)
 {
 	return r->reply != NULL && r->reply[0] == '5' &&
-	       account_had_success_since(a, d->started_ms);
+	       account_had_success_since(a, m->since_ms);
 }
 
-static void judge_recipient(struct dispatch *d, struct account *a,
-	struct attempt *t, const struct delivery_rcpt *result,
-	struct verdict *v)
+static void judge_recipient(struct account *a, struct attempt *t,
+	const struct delivery_rcpt *result, struct verdict *v)
 {
 	struct envelope_rcpt *r = &t->env->rcpts[result->index];
 	enum rcpt_outcome outcome = result->outcome;
@@ -211,8 +210,8 @@ static void judge_recipient(struct dispatch *d, struct account *a,
 	if (outcome == OUTCOME_UNTRIED || outcome == OUTCOME_SPLIT)
 		return;
 	if (outcome == OUTCOME_SUSPECT) {
-		outcome = suspicion_confirmed(d, a, r) ? OUTCOME_FAIL
-						       : OUTCOME_RETRY;
+		outcome = suspicion_confirmed(t->message, a, r) ? OUTCOME_FAIL
+								: OUTCOME_RETRY;
 		account_suspect(a, t->env->id, &result->reply);
 	}
 	reply_print(&result->reply, words, sizeof(words));
@@ -228,21 +227,13 @@ static void judge_recipient(struct dispatch *d, struct account *a,
 		r->state = RCPT_FAILED;
 		v->failed++;
 		v->advice = result->rule != NULL ? result->rule->advice : NULL;
+		v->loop |= gmail_means_loop(result->rule);
 		break;
 	default:
+		r->tried = true;
 		v->refused++;
 		break;
 	}
-}
-
-static bool any_untried(const struct envelope *env)
-{
-	size_t i;
-
-	for (i = 0; i < env->rcpt_count; i++)
-		if (is_untried(&env->rcpts[i]))
-			return true;
-	return false;
 }
 
 static int64_t retry_wait(const struct dispatch *d, const struct envelope *env,
@@ -316,6 +307,15 @@ static int print_report(
 	return rc;
 }
 
+/* What a report is about: this message, and what was not yet reported. The same
+ * again after a crash, another one for another report. */
+static uint64_t report_about(const struct envelope *env)
+{
+	uint64_t reported = envelope_count(env, RCPT_REPORTED);
+
+	return hash_of(env->id, env->requeued, &reported, sizeof(reported));
+}
+
 /* Writes the report into *out. Nothing is written (len 0) where nobody can be
  * told. Returns its id. */
 static uint64_t write_report(struct dispatch *d, struct attempt *t,
@@ -332,7 +332,7 @@ static uint64_t write_report(struct dispatch *d, struct attempt *t,
 		.from = settings->username,
 		.hostname = d->hostname,
 		.remote = settings->host,
-		.id = report_id(env->id + env->attempts, kind),
+		.id = report_id(report_about(env), kind),
 		.now_s = clock_wall_s(),
 		.expire_s = (int64_t)(d->conf->expire_ms -
 				      (int64_t)env->refused_ms) /
@@ -469,6 +469,7 @@ static void note_doubt(struct dispatch *d, struct attempt *t, struct verdict *v)
 		if (t->delivery.rcpts[i].outcome != OUTCOME_UNTRIED)
 			continue;
 		v->refused++;
+		r->tried = true;
 		if (envelope_set_reply(r, v->words) != 0)
 			bug("out of memory for a reply");
 	}
@@ -490,7 +491,7 @@ void dispatch_finished(void *arg, struct account *a, struct delivery *delivery)
 		return;
 	}
 	for (i = 0; i < delivery->rcpt_count; i++)
-		judge_recipient(d, a, t, &delivery->rcpts[i], &v);
+		judge_recipient(a, t, &delivery->rcpts[i], &v);
 	if (delivery->in_doubt)
 		note_doubt(d, t, &v);
 	d->counters->relay->delivered_recipients += v.delivered;
@@ -504,9 +505,10 @@ void dispatch_finished(void *arg, struct account *a, struct delivery *delivery)
 		return;
 	}
 	dispatch_count_time(d, m, env);
-	if (v.refused > 0) {
-		env->attempts++;
+	if (v.refused > 0)
 		env->refused = true;
+	if (envelope_count(env, RCPT_PENDING) > 0 && !any_untried(env)) {
+		env->attempts++; /* the round is over */
 		v.retry_ms = retry_wait(d, env, delivery);
 	}
 	if (expired(d, env)) {

@@ -7,11 +7,28 @@
 
 #include <string.h>
 
+/* The clock went back by more than a bucket: what was counted was counted
+ * before now, whatever its number says. */
+static void renumber(struct ledger *l, int64_t now)
+{
+	const struct ledger old = *l;
+	int64_t back;
+
+	for (back = 0; back < LEDGER_BUCKETS; back++)
+		if (now - back >= 0 && old.newest - back >= 0)
+			l->buckets[(now - back) % LEDGER_BUCKETS] =
+				old.buckets[(old.newest - back) %
+					    LEDGER_BUCKETS];
+	l->newest = now;
+}
+
 /* Moves on to the bucket of now_s; what is older than a day is forgotten. */
 static void advance(struct ledger *l, int64_t now_s)
 {
 	int64_t now = now_s / LEDGER_BUCKET_S;
 
+	if (l->newest > now + 1)
+		renumber(l, now);
 	if (now - l->newest >= LEDGER_BUCKETS) {
 		memset(l->buckets, 0, sizeof(l->buckets));
 		l->newest = now;

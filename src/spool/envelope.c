@@ -193,6 +193,12 @@ static const char *const rcpt_keys[] = {
 	[RCPT_REPORTED] = "told",
 };
 
+static const char *rcpt_key(const struct envelope_rcpt *r)
+{
+	return r->state == RCPT_PENDING && r->tried ? "wait"
+						    : rcpt_keys[r->state];
+}
+
 int envelope_print(const struct envelope *env, struct buf *out)
 {
 	char name[HEX64_SIZE], check[HEX64_SIZE];
@@ -209,6 +215,7 @@ int envelope_print(const struct envelope *env, struct buf *out)
 	rc |= print_text(out, "client", env->client);
 	rc |= print_flags(env, out);
 	rc |= print_number(out, "attempts", env->attempts);
+	rc |= print_number(out, "requeued", env->requeued);
 	rc |= print_number(out, "waited", env->waited_ms);
 	rc |= print_number(out, "refused", env->refused_ms);
 	rc |= print_number(
@@ -217,8 +224,8 @@ int envelope_print(const struct envelope *env, struct buf *out)
 		rc |= print_text(out, "reason", env->reason);
 	rc |= print_text(out, "from", env->reverse_path);
 	for (i = 0; i < env->rcpt_count; i++) {
-		rc |= print_text(out, rcpt_keys[env->rcpts[i].state],
-			env->rcpts[i].address);
+		rc |= print_text(
+			out, rcpt_key(&env->rcpts[i]), env->rcpts[i].address);
 		if (env->rcpts[i].reply != NULL)
 			rc |= print_text(out, "reply", env->rcpts[i].reply);
 	}
@@ -309,14 +316,24 @@ static int on_flags(struct envelope *env, const char *text, size_t len)
 	return 0;
 }
 
-static int on_attempts(struct envelope *env, const char *text, size_t len)
+static int parse_count(const char *text, size_t len, uint32_t *out)
 {
 	uint64_t value;
 
 	if (parse_number(text, len, &value) != 0 || value > UINT32_MAX)
 		return -1;
-	env->attempts = (uint32_t)value;
+	*out = (uint32_t)value;
 	return 0;
+}
+
+static int on_attempts(struct envelope *env, const char *text, size_t len)
+{
+	return parse_count(text, len, &env->attempts);
+}
+
+static int on_requeued(struct envelope *env, const char *text, size_t len)
+{
+	return parse_count(text, len, &env->requeued);
 }
 
 static int on_waited(struct envelope *env, const char *text, size_t len)
@@ -347,6 +364,14 @@ static int on_from(struct envelope *env, const char *text, size_t len)
 static int on_to(struct envelope *env, const char *text, size_t len)
 {
 	return add_rcpt(env, text, len, RCPT_PENDING);
+}
+
+static int on_wait(struct envelope *env, const char *text, size_t len)
+{
+	if (add_rcpt(env, text, len, RCPT_PENDING) != 0)
+		return -1;
+	env->rcpts[env->rcpt_count - 1].tried = true;
+	return 0;
 }
 
 static int on_done(struct envelope *env, const char *text, size_t len)
@@ -389,12 +414,14 @@ static const struct key {
 	{"client", on_client, false},
 	{"flags", on_flags, false},
 	{"attempts", on_attempts, false},
+	{"requeued", on_requeued, false},
 	{"waited", on_waited, false},
 	{"refused", on_refused, false},
 	{"next", on_next, false},
 	{"reason", on_reason, false},
 	{"from", on_from, false},
 	{"to", on_to, true},
+	{"wait", on_wait, true},
 	{"done", on_done, true},
 	{"fail", on_fail, true},
 	{"told", on_told, true},

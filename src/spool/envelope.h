@@ -31,6 +31,7 @@ enum rcpt_state {
 struct envelope_rcpt {
 	char *address;
 	enum rcpt_state state;
+	bool tried;  /* PENDING: already tried in this round */
 	char *reply; /* the last one, "550 5.1.1 text"; NULL: none yet */
 };
 
@@ -50,6 +51,7 @@ struct envelope {
 
 	/* history; all zero in the journal */
 	uint32_t attempts;
+	uint32_t requeued;   /* times it was put back from failed/ */
 	uint64_t waited_ms;  /* since arrival, while running */
 	uint64_t refused_ms; /* since the first refusal of its own; see below */
 	bool refused;        /* such a refusal was: refused_ms counts */

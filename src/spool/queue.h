@@ -20,7 +20,7 @@
 
 /* The longest envelope, a reply beside each recipient, and a message that has
  * no body file. */
-#define QUEUE_FILE_MAX (ENVELOPE_SIZE_MAX + 4 * 1024 * 1024)
+#define QUEUE_FILE_MAX (ENVELOPE_SIZE_MAX + 1024 * 1024)
 
 /* The name of a message's file is its id in hex. */
 
