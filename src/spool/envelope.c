@@ -234,16 +234,17 @@ int envelope_print(const struct envelope *env, struct buf *out)
 
 static int parse_number(const char *text, size_t len, uint64_t *out)
 {
-	uint64_t value = 0;
+	uint64_t value = 0, digit;
 	size_t i;
 
 	if (len == 0 || len > NUMBER_TEXT_MAX)
 		return -1;
 	for (i = 0; i < len; i++) {
+		digit = (uint64_t)(text[i] - '0');
 		if (text[i] < '0' || text[i] > '9' ||
-			value > (UINT64_MAX - 9) / 10)
+			value > (UINT64_MAX - digit) / 10)
 			return -1;
-		value = value * 10 + (uint64_t)(text[i] - '0');
+		value = value * 10 + digit;
 	}
 	*out = value;
 	return 0;
@@ -267,7 +268,7 @@ static int on_id(struct envelope *env, const char *text, size_t len)
 static int on_body(struct envelope *env, const char *text, size_t len)
 {
 	if (len != 2 * HEX64_LEN + 1 || text[HEX64_LEN] != ' ' ||
-		hex64_parse(text, &env->body_name) != 0)
+		hex64_parse(text, &env->body_name) != 0 || env->body_name == 0)
 		return -1;
 	return hex64_parse(text + HEX64_LEN + 1, &env->body_check);
 }
@@ -435,14 +436,16 @@ static int parse_line(
 	const char *space = memchr(line, ' ', len);
 	size_t name_len, i;
 
-	if (space == NULL)
+	/* A NUL would end the text before its line does. */
+	if (space == NULL || memchr(line, '\0', len) != NULL)
 		return -1;
 	name_len = (size_t)(space - line);
 	for (i = *place; i < COUNT_OF(keys); i++)
 		if (strlen(keys[i].name) == name_len &&
 			memcmp(keys[i].name, line, name_len) == 0)
 			break;
-	if (i == COUNT_OF(keys))
+	/* the sender stands before the first recipient */
+	if (i == COUNT_OF(keys) || (keys[i].repeats && !keys[*place].repeats))
 		return -1;
 	/* the recipients' keys mix freely among themselves */
 	while (*place < i && !keys[*place].repeats)
