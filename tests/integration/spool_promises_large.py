@@ -223,7 +223,7 @@ def one_that_vanished_or_changed_is_told_and_the_rest_goes_on(t):
     with open(t.path("target"), "rb") as target:
         t.equal(target.read(), b"not ours", "what the link led to")
     # what is missing is tried again or set aside, not lost
-    t.equal(daemon.queued(), 4, "still there")
+    wait_for(lambda: daemon.queued() == 4, 20, "those four, and only they")
 
 
 def spoil(names):

@@ -30,6 +30,11 @@ static const struct text_vector {
 	{"\x1b[2J", "?[2J", "?[2J"},
 	{"a\r\nb\tc", "a??b?c", "a??b?c"},
 	{"\x7f", "?", "?"},
+	/* what turns the direction of text */
+	{"a\xe2\x80\xae"
+	 "b\xe2\x81\xa6"
+	 "c",
+		"a?b?c", "a?b?c"},
 	{"gr\xc3\xbcn", "gr\xc3\xbcn", "gr?n"},
 	{"\xc2\x9b"
 	 "2J",
