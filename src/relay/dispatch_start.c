@@ -220,6 +220,7 @@ static void on_take_up(evutil_socket_t fd, short what, void *arg)
 	free(d->failed_ids);
 	d->queue_ids = d->failed_ids = NULL;
 	d->queue_id_count = d->failed_id_count = 0;
+	d->queue_taken = d->failed_taken = 0;
 	/* A body that a file we could not read may name is not left over. */
 	if (!d->unreadable)
 		journal_reader_sweep_bodies(d->journal);
