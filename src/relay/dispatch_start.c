@@ -103,14 +103,23 @@ bool dispatch_will_take_up(const struct dispatch *d, uint64_t id)
 		d->queue_id_count - d->queue_taken, id);
 }
 
-static void damaged_file(const char *dir, uint64_t id, const struct err *err)
+/* A file that cannot be read: left alone, and so is the body it names. */
+static void damaged_file(struct dispatch *d, enum disk_dir dir, uint64_t id,
+	const struct err *err)
 {
+	const int fd = dir == DISK_QUEUE ? d->queue_fd : d->failed_fd;
 	struct log_text text;
 	char name[HEX64_SIZE];
+	uint64_t body;
 
 	log_err("spool-damaged file=%s/%s reason=%s advice=\"left alone: look "
 		"at it, then remove or repair it\"",
-		dir, hex64(name, id), log_text(&text, err->text));
+		dir == DISK_QUEUE ? "queue" : "failed", hex64(name, id),
+		log_text(&text, err->text));
+	if (queue_peek_body(fd, id, &body) != 0)
+		d->unreadable = true;
+	else if (body != 0)
+		journal_reader_keep_body(d->journal, body);
 }
 
 /* A stored time is a wall clock's, which may have jumped: never wait longer
@@ -137,8 +146,7 @@ static void take_up_queued(struct dispatch *d, uint64_t id)
 	struct err err;
 
 	if (queue_read(d->queue_fd, d->large_fd, id, &env, NULL, &err) != 0) {
-		damaged_file("queue", id, &err);
-		d->unreadable = true;
+		damaged_file(d, DISK_QUEUE, id, &err);
 		/* It may be readable again soon. */
 		if (err.kind != ERR_DAMAGED)
 			dispatch_add(d, id, NULL,
@@ -163,8 +171,7 @@ static void take_up_failed(struct dispatch *d, uint64_t id)
 
 	if (queue_read(d->failed_fd, d->large_fd, id, &env, NULL, &err) != 0 ||
 		fstatat(d->failed_fd, hex64(name, id), &st, 0) != 0) {
-		damaged_file("failed", id, &err);
-		d->unreadable = true;
+		damaged_file(d, DISK_FAILED, id, &err);
 		return;
 	}
 	if (env->body_name != 0)

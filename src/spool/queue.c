@@ -19,7 +19,11 @@
 /* Names of files being written; removed when found at a start. */
 static const char temp_prefix[] = ".new.";
 
-enum { TEMP_NAME_MAX = sizeof(temp_prefix) + 255, IDS_FIRST = 64 };
+enum {
+	TEMP_NAME_MAX = sizeof(temp_prefix) + 255,
+	IDS_FIRST = 64,
+	PEEK_SIZE = 512
+};
 
 static int write_temp(int dir_fd, const char *temp, const struct buf *bytes)
 {
@@ -161,6 +165,25 @@ fail:
 	envelope_free(&env);
 	buf_free(&bytes);
 	return -1;
+}
+
+int queue_peek_body(int dir_fd, uint64_t id, uint64_t *body_out)
+{
+	char head[PEEK_SIZE], name[HEX64_SIZE];
+	struct stat st;
+	ssize_t n = -1;
+	int fd;
+
+	*body_out = 0;
+	fd = openat(dir_fd, hex64(name, id),
+		O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ENOENT || errno == ELOOP ? 0 : -1;
+	if (fstat(fd, &st) == 0)
+		n = S_ISREG(st.st_mode) ? pread_full(fd, head, sizeof(head), 0)
+					: 0;
+	close(fd);
+	return n < 0 ? -1 : envelope_peek_body(head, (size_t)n, body_out);
 }
 
 static int compare_u64(const void *a, const void *b)

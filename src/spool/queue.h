@@ -40,6 +40,11 @@ int queue_remove(int dir_fd, const char *name, struct err *err);
 int queue_read(int dir_fd, int large_fd, uint64_t id, struct envelope **env_out,
 	struct content **content_out, struct err *err);
 
+/* Which body file the file names, although it may be damaged elsewhere; 0:
+ * none, also where it is none of our files. Returns 0; -1 when that cannot be
+ * told (it cannot be read just now, or that very line is damaged). */
+int queue_peek_body(int dir_fd, uint64_t id, uint64_t *body_out);
+
 /* The ids of all message files in the directory, sorted. Other names are left
  * alone: foreign(arg, name) is told (temporary files of ours are removed).
  * Returns the count with *ids_out to be freed, -1 with err. */
