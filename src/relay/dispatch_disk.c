@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LATE_RETRY_S   5
@@ -58,14 +59,28 @@ static int sync_removals(struct dispatch *d, struct disk_job *job)
 	return 0;
 }
 
+/* A process that died behind this step left the report: then it was taken up
+ * like any message, and may even be delivered by now. */
+static int write_report(struct disk_job *job)
+{
+	const int dir_fd = job->dispatch->queue_fd;
+	char name[HEX64_SIZE];
+	struct stat st;
+
+	hex64(name, job->report_id);
+	if (!job->report_new &&
+		fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	job->report_new = true;
+	return queue_write(dir_fd, name, &job->report, false, &job->err);
+}
+
 static int run_steps(struct disk_job *job)
 {
 	struct dispatch *d = job->dispatch;
 	char name[HEX64_SIZE];
 
-	if (job->report.len > 0 &&
-		queue_write(d->queue_fd, hex64(name, job->report_id),
-			&job->report, false, &job->err) != 0)
+	if (job->report.len > 0 && write_report(job) != 0)
 		return -1;
 	if (job->write_to != DISK_NONE &&
 		queue_write(dir_of(d, job->write_to), hex64(name, job->id),
@@ -116,15 +131,14 @@ static void take_up_report(struct disk_job *job)
 	struct dispatch *d = job->dispatch;
 	char id[HEX64_SIZE], about[HEX64_SIZE];
 
-	if (job->report.len == 0)
+	buf_free(&job->report);
+	if (!job->report_new)
 		return;
+	job->report_new = false;
 	d->counters->relay->reports++;
 	log_info("report id=%s about=%s", hex64(id, job->report_id),
 		hex64(about, job->id));
-	if (dispatch_find(d, job->report_id) == NULL &&
-		!dispatch_will_take_up(d, job->report_id))
-		dispatch_add(d, job->report_id, NULL, clock_boot_ms());
-	buf_free(&job->report);
+	dispatch_add(d, job->report_id, NULL, clock_boot_ms());
 }
 
 static void after_mark(void *arg)

@@ -93,6 +93,7 @@ struct disk_job {
 	/* 1: a report, into queue/, never over another file */
 	struct buf report; /* len 0: none */
 	uint64_t report_id;
+	bool report_new; /* it was not there before */
 	/* 2: the message's file */
 	enum disk_dir write_to;
 	bool replace;
@@ -186,10 +187,6 @@ void dispatch_drop(struct dispatch *d, struct message *m);
 int dispatch_load(struct dispatch *d, const struct message *m,
 	struct envelope **env_out, struct content **content_out,
 	struct err *err);
-
-/* dispatch_start.c: */
-/* This file of queue/ was found at the start and is still to be read. */
-bool dispatch_will_take_up(const struct dispatch *d, uint64_t id);
 
 /* dispatch_send.c: */
 struct delivery *dispatch_next(void *arg, struct account *a);

@@ -97,12 +97,6 @@ static void on_sparse(void *arg, const struct journal_segment *segment)
 	free(found);
 }
 
-bool dispatch_will_take_up(const struct dispatch *d, uint64_t id)
-{
-	return has_id(d->queue_ids + d->queue_taken,
-		d->queue_id_count - d->queue_taken, id);
-}
-
 /* A file that cannot be read: left alone, and so is the body it names. */
 static void damaged_file(struct dispatch *d, enum disk_dir dir, uint64_t id,
 	const struct err *err)
