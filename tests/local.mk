@@ -176,6 +176,7 @@ integration_tests = \
 	tests/integration/sandbox_itself.py \
 	tests/integration/smtp_commands.py \
 	tests/integration/spool_promises_large.py \
+	tests/integration/spool_promises_moments.py \
 	tests/integration/spool_promises_space.py \
 	tests/integration/spool_promises_start.py \
 	tests/integration/spool_promises_sync.py \
