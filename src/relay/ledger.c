@@ -12,13 +12,15 @@
 static void renumber(struct ledger *l, int64_t now)
 {
 	const struct ledger old = *l;
-	int64_t back;
+	int64_t back, from, to;
 
-	for (back = 0; back < LEDGER_BUCKETS; back++)
-		if (now - back >= 0 && old.newest - back >= 0)
-			l->buckets[(now - back) % LEDGER_BUCKETS] =
-				old.buckets[(old.newest - back) %
-					    LEDGER_BUCKETS];
+	memset(l->buckets, 0, sizeof(l->buckets));
+	for (back = 0; back < LEDGER_BUCKETS && back <= old.newest; back++) {
+		from = (old.newest - back) % LEDGER_BUCKETS;
+		to = now > back ? (now - back) % LEDGER_BUCKETS : 0;
+		l->buckets[to].messages += old.buckets[from].messages;
+		l->buckets[to].recipients += old.buckets[from].recipients;
+	}
 	l->newest = now;
 }
 

@@ -199,9 +199,9 @@ int link_receive_handover(
 	if (n <= 0)
 		return (int)n;
 	passed = received_fd(&msg);
-	if (n != sizeof(wire) ||
-		(passed >= 0) !=
-			(wire.kind == LINK_SEGMENT || wire.kind == LINK_BODY)) {
+	if (n != sizeof(wire) || (passed >= 0 ? wire.kind != LINK_SEGMENT &&
+							 wire.kind != LINK_BODY
+					      : wire.kind != LINK_UPSTREAM)) {
 		if (passed >= 0)
 			close(passed);
 		return err_set(err, ERR_PROTOCOL, "link: bad hand-over");
