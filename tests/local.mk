@@ -15,11 +15,13 @@ unit_tests = \
 	tests/unit/test_conf \
 	tests/unit/test_conf_net \
 	tests/unit/test_conf_value \
+	tests/unit/test_content \
 	tests/unit/test_control \
 	tests/unit/test_control_queue \
 	tests/unit/test_counters \
 	tests/unit/test_credential \
 	tests/unit/test_ctl_text \
+	tests/unit/test_envelope \
 	tests/unit/test_err \
 	tests/unit/test_gmail \
 	tests/unit/test_hash \
@@ -29,24 +31,31 @@ unit_tests = \
 	tests/unit/test_header_fold \
 	tests/unit/test_header_limits \
 	tests/unit/test_intake \
+	tests/unit/test_journal_format \
 	tests/unit/test_journal_rules_commit \
 	tests/unit/test_journal_rules_enemy \
+	tests/unit/test_journal_rules_failure \
 	tests/unit/test_journal_rules_link \
 	tests/unit/test_journal_rules_marks \
 	tests/unit/test_journal_rules_recover \
+	tests/unit/test_ledger \
 	tests/unit/test_line \
+	tests/unit/test_link \
 	tests/unit/test_listen \
 	tests/unit/test_log \
 	tests/unit/test_notify \
 	tests/unit/test_path \
 	tests/unit/test_probe \
+	tests/unit/test_queue \
 	tests/unit/test_receiver \
 	tests/unit/test_reply \
 	tests/unit/test_report \
 	tests/unit/test_resolve \
 	tests/unit/test_rfc2047 \
 	tests/unit/test_rfc2231 \
+	tests/unit/test_schedule \
 	tests/unit/test_session \
+	tests/unit/test_spool_simulation \
 	tests/unit/test_spooldir \
 	tests/unit/test_stuff \
 	tests/unit/test_tls \
@@ -74,6 +83,7 @@ tests_unit_test_verbs_SOURCES = tests/unit/test_verbs.c $(session_fixture)
 
 # both halves of the journal on one loop, between them and the kernel the test
 spool_fixture = \
+	tests/unit/spool_clock.c \
 	tests/unit/spool_fixture.c \
 	tests/unit/spool_fixture.h \
 	tests/unit/spool_io.c \
@@ -84,12 +94,19 @@ tests_unit_test_journal_rules_commit_SOURCES = \
 	tests/unit/test_journal_rules_commit.c $(spool_fixture)
 tests_unit_test_journal_rules_enemy_SOURCES = \
 	tests/unit/test_journal_rules_enemy.c $(spool_fixture)
+tests_unit_test_journal_rules_failure_SOURCES = \
+	tests/unit/test_journal_rules_failure.c $(spool_fixture)
 tests_unit_test_journal_rules_link_SOURCES = \
 	tests/unit/test_journal_rules_link.c $(spool_fixture)
 tests_unit_test_journal_rules_marks_SOURCES = \
 	tests/unit/test_journal_rules_marks.c $(spool_fixture)
 tests_unit_test_journal_rules_recover_SOURCES = \
 	tests/unit/test_journal_rules_recover.c $(spool_fixture)
+tests_unit_test_queue_SOURCES = tests/unit/test_queue.c $(spool_fixture)
+tests_unit_test_spool_simulation_SOURCES = \
+	tests/unit/simulated_relay.c \
+	tests/unit/simulated_relay.h \
+	tests/unit/test_spool_simulation.c $(spool_fixture)
 
 # on a fake dispatch; doctor's probe on fakes of all that it uses
 control_fixture = \

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -169,9 +170,13 @@ void rig_start_relay(struct rig *rig)
 void rig_connect(struct rig *rig)
 {
 	struct err err;
-	int fds[2];
+	int fds[2], i;
 
 	assert_int_equal(channel_pair(fds, &err), 0);
+	for (i = 0; i < 2 && rig->link_buffer > 0; i++)
+		assert_int_equal(setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF,
+					 &rig->link_buffer, sizeof(int)),
+			0);
 	if (rig->journal != NULL)
 		journal_set_link(rig->journal, fds[0]);
 	else
@@ -385,7 +390,7 @@ struct post *rig_must_end(struct rig *rig, size_t size, enum draft_result how)
 
 /* --- what the relay reads ------------------------------------------------- */
 
-static int compare_text(struct content *c, uint64_t id, struct err *err)
+int rig_check_text(struct content *c, uint64_t id, struct err *err)
 {
 	char got[1000], want[sizeof(got)];
 	size_t at = 0;
@@ -407,28 +412,28 @@ int rig_read(struct rig *rig, const struct found *found, size_t *size_out)
 	struct content *content = NULL;
 	struct envelope *env = NULL;
 	struct buf record;
-	struct err err;
+	struct err *err = &rig->err;
 	size_t used;
 	int rc = -1;
 
 	buf_init(&record, JOURNAL_RECORD_MAX);
-	if (journal_reader_read(rig->reader, &found->place, &record, &err) != 0)
+	if (journal_reader_read(rig->reader, &found->place, &record, err) != 0)
 		goto out;
 	env = envelope_parse(record.data + JOURNAL_HEAD_SIZE,
-		record.len - JOURNAL_HEAD_SIZE, &used, &err);
+		record.len - JOURNAL_HEAD_SIZE, &used, err);
 	assert_non_null(env);
 	assert_true(env->id == found->id);
 	assert_true(env->body_name == found->body);
 	content = env->body_name == 0
 			  ? content_of_buf(&record, JOURNAL_HEAD_SIZE + used)
 			  : content_of_file(rig->large_fd, env->body_name,
-				    env->size, env->body_check, &err);
+				    env->size, env->body_check, err);
 	if (content == NULL)
 		goto out;
 	assert_int_equal(content_size(content), env->size);
 	if (size_out != NULL)
 		*size_out = (size_t)env->size;
-	rc = compare_text(content, env->id, &err);
+	rc = rig_check_text(content, env->id, err);
 out:
 	content_free(&content);
 	envelope_free(&env);

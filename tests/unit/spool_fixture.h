@@ -24,6 +24,7 @@
 
 #define RIG_BODY_SIZE_MAX (512 * 1024)
 
+struct content;
 struct rig;
 
 /* A message that a client gave in. */
@@ -66,6 +67,8 @@ struct rig {
 	unsigned recovered;
 	unsigned synced; /* mark callbacks */
 	const struct journal_segment *sparse;
+	struct err err;  /* of the last rig_read() that failed */
+	int link_buffer; /* of the next link's sockets; 0: the system's */
 	/* in place of keeping them in found */
 	void (*on_record)(struct rig *rig, const struct found *found);
 	void *user;
@@ -105,6 +108,8 @@ void rig_wait(struct post *post);
 
 /* Octets of a message's text. */
 void rig_text(uint64_t id, size_t offset, char *data, size_t len);
+/* Reads all of it and checks every octet. Returns 0, -1 where it is damaged. */
+int rig_check_text(struct content *c, uint64_t id, struct err *err);
 /* Reads the record and checks every octet; *size_out may be NULL. */
 int rig_read(struct rig *rig, const struct found *found, size_t *size_out);
 /* The record found for this post, NULL: none; fails when there are two. */

@@ -22,12 +22,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { FAILURES_MAX = 8, LOG_FIRST = 256 };
+enum { FAILURES_MAX = 8, LOG_MAX = 200000 };
 
 struct failure {
 	enum io_kind kind;
@@ -45,14 +43,11 @@ static struct {
 	char dir[IO_NAME_MAX];
 	struct io_op *log;
 	size_t count;
-	size_t cap;
 	struct failure failures[FAILURES_MAX];
 	bool hold;
 	char hold_part[IO_NAME_MAX];
 	unsigned held;
 	unsigned let_go;
-	uint64_t room;
-	_Atomic int64_t skew_ms;
 	enum io_dead dead;
 	unsigned fail_one_in;
 	uint64_t random;      /* the loop's */
@@ -60,7 +55,6 @@ static struct {
 } io = {
 	.mutex = PTHREAD_MUTEX_INITIALIZER,
 	.turn = PTHREAD_COND_INITIALIZER,
-	.room = UINT64_MAX,
 	.random = 1,
 	.sync_random = 1,
 };
@@ -71,7 +65,9 @@ void io_begin(const char *dir)
 {
 	snprintf(io.dir, sizeof(io.dir), "%s/", dir);
 	io.loop = pthread_self();
-	io.room = UINT64_MAX;
+	/* as a whole, so that what is in it does not move */
+	io.log = xcalloc(LOG_MAX, sizeof(*io.log));
+	io_set_room(UINT64_MAX);
 	io.hold = false;
 	io.let_go = 0;
 	io.dead = IO_ALIVE;
@@ -86,12 +82,17 @@ void io_end(void)
 	io.on = false;
 	free(io.log);
 	io.log = NULL;
-	io.count = io.cap = 0;
+	io.count = 0;
 }
 
 size_t io_count(void)
 {
-	return io.count;
+	size_t count;
+
+	pthread_mutex_lock(&io.mutex);
+	count = io.count;
+	pthread_mutex_unlock(&io.mutex);
+	return count;
 }
 
 const struct io_op *io_at(size_t i)
@@ -106,7 +107,7 @@ void io_forget(void)
 	pthread_mutex_unlock(&io.mutex);
 }
 
-size_t io_find(size_t i, enum io_kind kind, const char *prefix)
+static size_t find(size_t i, enum io_kind kind, const char *prefix)
 {
 	for (; i < io.count; i++)
 		if (io.log[i].kind == kind &&
@@ -115,13 +116,21 @@ size_t io_find(size_t i, enum io_kind kind, const char *prefix)
 	return i;
 }
 
+size_t io_find(size_t i, enum io_kind kind, const char *prefix)
+{
+	pthread_mutex_lock(&io.mutex);
+	i = find(i, kind, prefix);
+	pthread_mutex_unlock(&io.mutex);
+	return i;
+}
+
 size_t io_tally(enum io_kind kind, const char *prefix)
 {
 	size_t i, tally = 0;
 
 	pthread_mutex_lock(&io.mutex);
-	for (i = io_find(0, kind, prefix); i < io.count;
-		i = io_find(i + 1, kind, prefix))
+	for (i = find(0, kind, prefix); i < io.count;
+		i = find(i + 1, kind, prefix))
 		tally += io.log[i].error == 0;
 	pthread_mutex_unlock(&io.mutex);
 	return tally;
@@ -172,18 +181,6 @@ unsigned io_held(void)
 	held = io.held;
 	pthread_mutex_unlock(&io.mutex);
 	return held;
-}
-
-void io_set_room(uint64_t octets)
-{
-	pthread_mutex_lock(&io.mutex);
-	io.room = octets;
-	pthread_mutex_unlock(&io.mutex);
-}
-
-void io_advance_ms(int64_t ms)
-{
-	io.skew_ms += ms;
 }
 
 void io_set_dead(enum io_dead dead)
@@ -277,6 +274,12 @@ static bool is_dead(void)
 	       (io.dead == IO_RECEIVER_DEAD && on_loop());
 }
 
+static bool is_meant(const char *part, const char *name)
+{
+	return part[0] == '=' ? strcmp(name, part + 1) == 0
+			      : strstr(name, part) != NULL;
+}
+
 /* Under the lock. errno for this call, 0: none. */
 static int failure_of(enum io_kind kind, const char *name)
 {
@@ -284,7 +287,7 @@ static int failure_of(enum io_kind kind, const char *name)
 
 	for (i = 0; i < FAILURES_MAX; i++)
 		if (io.failures[i].times > 0 && io.failures[i].kind == kind &&
-			strstr(name, io.failures[i].part) != NULL) {
+			is_meant(io.failures[i].part, name)) {
 			io.failures[i].times--;
 			return io.failures[i].error;
 		}
@@ -294,16 +297,11 @@ static int failure_of(enum io_kind kind, const char *name)
 /* Under the lock. */
 static struct io_op *record(enum io_kind kind, int fd, const char *name)
 {
-	struct io_op *op, *grown;
+	struct io_op *op;
 	struct stat st;
 
-	if (io.count == io.cap) {
-		io.cap = io.cap > 0 ? 2 * io.cap : LOG_FIRST;
-		grown = realloc(io.log, io.cap * sizeof(*grown));
-		if (grown == NULL)
-			abort();
-		io.log = grown;
-	}
+	if (io.count == LOG_MAX)
+		abort();
 	op = &io.log[io.count++];
 	memset(op, 0, sizeof(*op));
 	op->kind = kind;
@@ -445,10 +443,27 @@ static int sync_error(const char *name)
 	return error;
 }
 
+/* Under the lock: a sync of this file ends; mark: where it began. */
+static void sync_covers(int fd, char name[IO_NAME_MAX], uint64_t mark, bool ok)
+{
+	struct stat st;
+	bool directory = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+
+	/* the relay's, which is dead: nobody waits for it */
+	if (io.dead == IO_RELAY_DEAD &&
+		(directory || strstr(name, ".done") != NULL))
+		return;
+	if (!directory) {
+		power_synced(fd, mark, ok);
+	} else if (ok) {
+		strncat(name, "/", 2);
+		power_directory_synced(name, mark);
+	}
+}
+
 static int any_sync(int fd)
 {
 	char name[IO_NAME_MAX];
-	struct stat st;
 	uint64_t mark;
 	int error;
 
@@ -467,13 +482,8 @@ static int any_sync(int fd)
 	}
 	error = sync_error(name);
 	record(IO_SYNCED, fd, name)->error = error;
-	if (io.track && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
-		strncat(name, "/", 2);
-		if (error == 0)
-			power_directory_synced(name, mark);
-	} else if (io.track) {
-		power_synced(fd, mark, error == 0);
-	}
+	if (io.track)
+		sync_covers(fd, name, mark, error == 0);
 	pthread_mutex_unlock(&io.mutex);
 	errno = error;
 	return error == 0 ? 0 : -1;
@@ -571,39 +581,4 @@ int openat(int dir_fd, const char *file, int flags, ...)
 		mode = va_arg(args, mode_t);
 	va_end(args);
 	return open_named(dir_fd, file, flags, mode);
-}
-
-int fstatvfs(int fd, struct statvfs *st)
-{
-	memset(st, 0, sizeof(*st));
-	(void)fd;
-	pthread_mutex_lock(&io.mutex);
-	st->f_frsize = 1;
-	st->f_bavail = io.room;
-	pthread_mutex_unlock(&io.mutex);
-	return 0;
-}
-
-int clock_gettime(clockid_t clock, struct timespec *now)
-{
-	int64_t skew = io.skew_ms;
-	int rc = (int)syscall(SYS_clock_gettime, clock, now);
-
-	if (clock == CLOCK_REALTIME || rc != 0)
-		return rc;
-	now->tv_sec += skew / 1000;
-	now->tv_nsec += skew % 1000 * 1000000;
-	if (now->tv_nsec >= 1000000000) {
-		now->tv_nsec -= 1000000000;
-		now->tv_sec++;
-	}
-	return rc;
-}
-
-int64_t io_real_ms(void)
-{
-	struct timespec now;
-
-	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }

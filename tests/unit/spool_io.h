@@ -47,8 +47,7 @@ enum io_dead { IO_ALIVE, IO_RECEIVER_DEAD, IO_RELAY_DEAD };
 void io_begin(const char *dir);
 void io_end(void);
 
-/* The log, in order; reads and opens are not in it. Look at it while no sync
- * is under way or all are held. */
+/* The log, in order; reads and opens are not in it. */
 size_t io_count(void);
 const struct io_op *io_at(size_t i);
 void io_forget(void);
@@ -58,8 +57,8 @@ size_t io_find(size_t i, enum io_kind kind, const char *prefix);
 /* How many there are that did not fail. */
 size_t io_tally(enum io_kind kind, const char *prefix);
 
-/* The next `times` calls of this kind on names that contain part fail. For
- * IO_WRITE, half of the bytes are written before. */
+/* The next `times` calls of this kind on names that contain part ("=NAME": on
+ * this one) fail. For IO_WRITE, half of the bytes are written before. */
 void io_fail(enum io_kind kind, const char *part, int error, unsigned times);
 
 /* Syncs of names that contain part wait; NULL lets all go on. */

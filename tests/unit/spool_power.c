@@ -45,6 +45,7 @@ struct pending_file {
 	LIST_ENTRY(pending_file) link;
 	uint64_t file; /* inode */
 	int fd;
+	uint64_t synced_size; /* it is not shorter than this */
 	TAILQ_HEAD(pending_writes, pending_write) writes;
 	bool settled[SECTORS_MAX];
 };
@@ -151,6 +152,19 @@ uint64_t power_mark(void)
 	return power.seq;
 }
 
+/* What was written again and synced is no more in doubt. */
+static void drop_older(struct pending_file *f, const struct pending_write *by)
+{
+	struct pending_write *w, *before;
+
+	for (w = TAILQ_PREV(by, pending_writes, link); w != NULL; w = before) {
+		before = TAILQ_PREV(w, pending_writes, link);
+		if (w->offset >= by->offset &&
+			w->offset + w->len <= by->offset + by->len)
+			drop_write(f, w);
+	}
+}
+
 void power_synced(int fd, uint64_t mark, bool ok)
 {
 	struct pending_file *f = find_file(fd);
@@ -164,8 +178,12 @@ void power_synced(int fd, uint64_t mark, bool ok)
 			break;
 		if (!ok)
 			w->failed = true;
-		else if (!w->failed)
-			drop_write(f, w);
+		else if (w->offset + w->len > f->synced_size)
+			f->synced_size = w->offset + w->len;
+		if (w->failed)
+			continue;
+		drop_older(f, w);
+		drop_write(f, w);
 	}
 	if (TAILQ_EMPTY(&f->writes))
 		drop_file(f);
@@ -317,6 +335,8 @@ static void cut_file(struct pending_file *f)
 	uint64_t size = size_of(f->fd);
 	uint64_t old_size = TAILQ_FIRST(&f->writes)->old_size;
 
+	if (old_size < f->synced_size)
+		old_size = f->synced_size;
 	TAILQ_FOREACH_REVERSE(w, &f->writes, pending_writes, link)
 	cut_write(f, w);
 	if (size > old_size && io_random(2) == 0)

@@ -255,7 +255,7 @@ static void finished_segments_are_used_again_under_a_new_number_and_key(
 {
 	struct rig *rig = *state;
 	size_t renamed, synced, removed, i, reused = 0, made = 0;
-	uint64_t number, key;
+	uint64_t number, key, made_number, made_key;
 
 	rig_start(rig);
 	fill_segments(rig, 5);
@@ -276,8 +276,11 @@ static void finished_segments_are_used_again_under_a_new_number_and_key(
 	assert_true(i < io_count());
 	for (i = io_find(0, IO_CREATE, "journal/"); i < io_count();
 		i = io_find(i + 1, IO_CREATE, "journal/"))
-		if (strstr(io_at(i)->name, ".done") == NULL)
+		if (journal_segment_name_parse(
+			    io_at(i)->name + 8, &made_number, &made_key) == 0) {
+			assert_true(made_number != number && made_key != key);
 			made++;
+		}
 	for (i = renamed; i < io_count();
 		i = io_find(i + 1, IO_RENAME, "journal/"))
 		reused++;
@@ -315,31 +318,55 @@ static void two_free_segments_are_kept_the_rest_deleted(void **state)
 
 static void a_segment_is_free_when_every_record_has_a_synced_mark(void **state)
 {
-	struct rig *rig = *state;
-	struct post *p;
 	char name[JOURNAL_NAME_SIZE + 8] = "journal/";
+	struct rig *rig = *state;
+	size_t i;
 
 	rig_start(rig);
-	p = rig_must_end(rig, 1000, DRAFT_DURABLE);
-	rig_must_end(rig, 1000, DRAFT_DURABLE);
+	for (i = 0; i < 3; i++)
+		rig_must_end(rig, 1000, DRAFT_DURABLE);
 	rig_settle(rig);
 	journal_segment_name(name + 8, rig->found[0].place.segment->number,
 		rig->found[0].place.segment->key);
-	rig_mark(rig, rig_must_find(rig, p));
+	rig_mark(rig, &rig->found[0]);
+	rig_mark(rig, &rig->found[2]);
 	rig_kill_receiver(rig);
 	rig_tell_receiver_gone(rig);
-	rig_settle(rig);
 	io_advance_ms(JOURNAL_MARK_SYNC_MS);
 	rig_settle(rig);
 	assert_true(rig_exists(rig, name));
-	io_hold(".done");
+	/* the last one is written, not yet synced */
 	rig_mark(rig, &rig->found[1]);
+	rig_settle(rig);
+	assert_true(rig_exists(rig, name));
+	io_hold(".done");
 	io_advance_ms(JOURNAL_MARK_SYNC_MS);
 	while (io_held() == 0)
 		rig_turn(rig);
 	rig_settle(rig);
 	assert_true(rig_exists(rig, name));
 	io_hold(NULL);
+	while (rig_exists(rig, name))
+		rig_turn(rig);
+}
+
+/* The same when it was marked before it was left. */
+static void a_segment_left_with_unsynced_marks_waits_for_them(void **state)
+{
+	char name[JOURNAL_NAME_SIZE + 8] = "journal/";
+	struct rig *rig = *state;
+
+	rig_start(rig);
+	rig_must_end(rig, 1000, DRAFT_DURABLE);
+	rig_settle(rig);
+	journal_segment_name(name + 8, rig->found[0].place.segment->number,
+		rig->found[0].place.segment->key);
+	rig_mark(rig, &rig->found[0]);
+	rig_kill_receiver(rig);
+	rig_tell_receiver_gone(rig);
+	rig_settle(rig);
+	assert_true(rig_exists(rig, name));
+	io_advance_ms(JOURNAL_MARK_SYNC_MS);
 	while (rig_exists(rig, name))
 		rig_turn(rig);
 }
@@ -484,6 +511,7 @@ int main(void)
 		RULE(finished_segments_are_used_again_under_a_new_number_and_key),
 		RULE(two_free_segments_are_kept_the_rest_deleted),
 		RULE(a_segment_is_free_when_every_record_has_a_synced_mark),
+		RULE(a_segment_left_with_unsynced_marks_waits_for_them),
 		RULE(room_is_kept_for_the_queue),
 		RULE(bodies_out_count_at_full_size_over_a_new_relay),
 		RULE(a_released_body_waits_until_its_record_was_read),
