@@ -162,6 +162,8 @@ integration_lib = \
 	tests/integration/lib/harness.py \
 	tests/integration/lib/mail.py \
 	tests/integration/lib/pki.py \
+	tests/integration/lib/plainsink.py \
+	tests/integration/lib/postfix.py \
 	tests/integration/lib/proc.py \
 	tests/integration/lib/smalldisk.py \
 	tests/integration/lib/smtpclient.py \
@@ -185,6 +187,7 @@ integration_tests = \
 	tests/integration/people_see_and_act.py \
 	tests/integration/per_recipient_results.py \
 	tests/integration/real_clients.py \
+	tests/integration/real_submission_server.py \
 	tests/integration/refuses_strangers.py \
 	tests/integration/reload_refuses_nobody.py \
 	tests/integration/report_parses.py \

@@ -12,7 +12,9 @@ PACKAGES_CHECK=(
 	mandoc shellcheck xz-utils
 )
 # clients that the daemon must serve; what is missing is skipped and said
-PACKAGES_CLIENTS=(curl msmtp perl s-nail swaks)
+PACKAGES_CLIENTS=(curl msmtp perl s-nail strace swaks)
+# a real server to deliver to, run by the tests alone; skipped likewise
+PACKAGES_SERVERS=(libsasl2-modules postfix sasl2-bin)
 
 packages_policy=/usr/sbin/policy-rc.d
 packages_policy_kept=
@@ -92,4 +94,16 @@ packages_need()
 	fi
 	packages_allow_services
 	return $status
+}
+
+# Postfix as it comes would serve from the next boot on: without a
+# configuration it does not.
+packages_need_servers()
+{
+	if ! packages_installed postfix &&
+		command -v debconf-set-selections >/dev/null; then
+		echo 'postfix postfix/main_mailer_type select No configuration' |
+			packages_as_root debconf-set-selections
+	fi
+	packages_need "${PACKAGES_SERVERS[@]}"
 }

@@ -59,6 +59,7 @@ class Test:
         self.daemons = []
         self.fakes = []
         self.at_end = []
+        self.logs = []  # of other programs, shown when it fails
         self.stop_well = True  # daemons still running must stop with status 0
 
     # -- what a scenario works with -----------------------------------------
@@ -168,6 +169,11 @@ def explain(test, error):
     for daemon in test.daemons:
         print_comment("--- %s" % daemon.log_file)
         print_comment("\n".join(daemon.log().splitlines()[-LOG_TAIL_LINES:]))
+    for path in filter(os.path.exists, test.logs):
+        print_comment("--- %s" % path)
+        with open(path, encoding="utf-8", errors="replace") as log:
+            print_comment("\n".join(log.read().splitlines()[
+                -LOG_TAIL_LINES:]))
     for fake in test.fakes:
         for session in fake.sessions[-5:]:
             print_comment("--- upstream session %d: tls=%s user=%s %s" % (
