@@ -250,7 +250,7 @@ bool dispatch_has_due(void *arg, struct account *a)
 	for (i = 0; i < d->slot_count; i++)
 		if (d->slots[i].account == a)
 			break;
-	if (i == d->slot_count)
+	if (i == d->slot_count || dispatch_disk_busy(d))
 		return false;
 	first = schedule_first(d->slots[i].schedule);
 	return first != NULL && first->due_ms <= clock_boot_ms();

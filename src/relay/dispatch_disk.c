@@ -23,6 +23,11 @@
 #define LATE_RETRY_S   5
 #define REPORT_BUF_MAX QUEUE_FILE_MAX
 
+bool dispatch_disk_busy(const struct dispatch *d)
+{
+	return worker_pending(d->mover) >= DISK_JOBS_MAX;
+}
+
 struct disk_job *disk_job_new(struct dispatch *d, uint64_t id)
 {
 	struct disk_job *job = xcalloc(1, sizeof(*job));
@@ -155,6 +160,7 @@ static void on_job(struct worker_job *worker_job)
 	struct disk_job *job = (struct disk_job *)worker_job;
 	struct dispatch *d = job->dispatch;
 
+	dispatch_settle_soon(d); /* somebody may wait for the disk */
 	if (job->failed != 0) {
 		job_is_late(job);
 		return;

@@ -81,6 +81,10 @@ struct recent {
 	char text[RECENT_TEXT_MAX];
 };
 
+/* With so many jobs under way no further transaction begins: each has a message
+ * in memory, and what it is to write is what a killed process forgets. */
+#define DISK_JOBS_MAX 16
+
 enum disk_dir { DISK_NONE, DISK_QUEUE, DISK_FAILED };
 
 /* Up to four steps in this order; the first that fails ends the job, which is
@@ -210,6 +214,8 @@ void dispatch_save(struct dispatch *d, struct message *m, struct envelope *env,
 /* The same to failed/; m ends. content NULL: it cannot be read. */
 void dispatch_fail(struct dispatch *d, struct message *m, struct envelope *env,
 	struct content *content, struct buf *report, uint64_t report_id);
+/* The disk is behind: no further transaction before it has caught up. */
+bool dispatch_disk_busy(const struct dispatch *d);
 struct disk_job *disk_job_new(struct dispatch *d, uint64_t id);
 void disk_job_submit(struct disk_job *job);
 void dispatch_retry_jobs(struct dispatch *d);

@@ -148,7 +148,7 @@ struct delivery *dispatch_next(void *arg, struct account *a)
 
 	while (d->slots[i].account != a)
 		i++;
-	while (!d->draining) {
+	while (!d->draining && !dispatch_disk_busy(d)) {
 		m = (struct message *)schedule_first(d->slots[i].schedule);
 		if (m == NULL || m->scheduled.due_ms > clock_boot_ms()) {
 			/* What comes next has its timer to be set. */
