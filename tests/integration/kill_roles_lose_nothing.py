@@ -1,5 +1,6 @@
 """kill -9 of any process at any moment under load: nothing that got its 250 is
 missing upstream, nothing partial is sent, repeats are counted."""
+import collections
 import os
 import random
 import re
@@ -17,6 +18,7 @@ SENDERS = 4
 # a role that dies again and again is started with growing delays; a new
 # parent begins anew
 DEATHS_A_PARENT = 3
+DEFERRED_A_ROUND = 10
 BODIES = [base64_lines(i, size) for i, size in enumerate(
     (100, 3000, 60000, 70000, 300000))]
 
@@ -111,12 +113,15 @@ def judge(t, daemon, fake, load):
 
 def rounds(t, victims, count):
     fake = t.fake()
+    # some go by way of queue/, for some of their recipients
+    fake.rule("RCPT", "451 4.3.0 Try again later", match="p2@",
+              times=DEFERRED_A_ROUND * count)
     # a fixed port: another parent has to find it
     daemon = t.daemon(fake, listen=["127.0.0.1:%d" % free_port()],
                       account={"messages_per_connection": 1000}).start()
     load = Load(daemon)
     rng = random.Random(SEED)
-    deaths = 0
+    deaths, kills = 0, collections.Counter()
     try:
         for _ in range(count):
             before = load.tried
@@ -126,12 +131,15 @@ def rounds(t, victims, count):
             if victim == "parent" or deaths == DEATHS_A_PARENT:
                 kill_parent(daemon)
                 deaths = 0
+                kills["parent"] += 1
             else:
                 pid = daemon.kill_role(victim)
                 daemon.wait_role_again(victim, pid, 60)
                 deaths += 1
+                kills[victim] += 1
     finally:
         load.stop()
+    print_comment("killed: %s" % dict(kills))
     judge(t, daemon, fake, load)
     t.clean(fake)
 

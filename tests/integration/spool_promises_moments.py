@@ -44,6 +44,8 @@ MOVE_MOMENTS = [
 # A relay that dies between upstream's 250 and its mark sends again what was
 # in the air: the one that was answered and those sent ahead.
 IN_THE_AIR = 3
+# The relay begins nothing new while the disk has so many to write.
+DISK_JOBS = 16
 # One each of those that are refused, small and large.
 UNACKNOWLEDGED = 2
 
@@ -230,6 +232,52 @@ def delivered_from_queue_is_not_sent_again(t):
     fake.wait_messages(11)
     daemon.wait_queue_empty()
     t.equal(len(fake.messages), 11, "messages upstream")
+
+
+@scenario
+def a_slow_disk_slows_what_has_to_be_written(t):
+    """Messages with a history wait for their files: few at a time, so that few
+    are sent again after a kill, and little memory is taken."""
+    fake = t.fake()
+    closed = fake.rule("BANNER", action="drop")
+    later = fake.rule("RCPT", "451 4.3.0 Later", match="later@")
+    daemon = t.daemon(fake, retry=["1h"],
+                      account={"messages_per_connection": 1000})
+    faults = Faults(daemon)
+    t.at_end.append(faults.clear)
+    daemon.start()
+    both = ["ok@example.net", "later@example.net"]
+    ids = [daemon.send(message(), both) for _ in range(100)]
+    rule = faults.stop("mover", FSYNC)
+    with fake.changed:
+        fake.rules.remove(closed)
+    daemon.ask("queue.flush")
+    fake.wait_messages(DISK_JOBS)
+    # no more of them begin: asked after the last one was answered
+    daemon.status()
+    time.sleep(0.2)  # would be enough for all of them
+    first = len(fake.messages)
+    t.true(first <= DISK_JOBS + IN_THE_AIR, "messages that wait for the disk: "
+           "%d" % first)
+    rule.wait_entered()
+    pid = daemon.kill_role("relay")
+    faults.clear()
+    daemon.wait_role_again("relay", pid)
+    fake.wait_messages(len(ids) + first)
+    wait_for(lambda: len(os.listdir(os.path.join(
+        daemon.spool, "queue"))) == len(ids), 30, "all in queue/")
+    wait_for(lambda: all(x["state"] == "waiting" for x in daemon.queue()), 20,
+             "all at rest")
+    with fake.changed:
+        fake.rules.remove(later)
+    daemon.ask("queue.flush")
+    daemon.wait_queue_empty()
+    counts = {}
+    for got in fake.messages:
+        for who in got.recipients:
+            counts[who] = counts.get(who, 0) + 1
+    t.equal(counts, {both[0]: len(ids) + first, both[1]: len(ids)},
+            "deliveries")
 
 
 @scenario
