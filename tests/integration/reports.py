@@ -179,6 +179,8 @@ def account_trouble_expires_nothing(t):
     daemon.wait_account("throttled")
     daemon.ask("queue.flush")
     fake.wait(lambda: len(fake.logins) >= 2, 30, "another try")
+    wait_for(lambda: daemon.log_now().count("account-throttled") >= 2, 30,
+             "its refusal")
     t.equal(daemon.queue(failed=True), [], "failed messages")
     t.equal(daemon.queued(), 1, "queued messages")
     fake.clear_rules()
