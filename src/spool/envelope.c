@@ -514,10 +514,16 @@ enum {
 
 int envelope_peek_body(const char *data, size_t len, uint64_t *name_out)
 {
+	size_t there = len > BODY_LINE_AT ? len - BODY_LINE_AT : 0;
+
 	*name_out = 0;
-	if (len < BODY_CHECK_AT || memcmp(data + BODY_LINE_AT, body_key,
-					   sizeof(body_key) - 1) != 0)
+	if (there > sizeof(body_key) - 1)
+		there = sizeof(body_key) - 1;
+	if (there > 0 && memcmp(data + BODY_LINE_AT, body_key, there) != 0)
 		return 0;
+	/* cut before it ends, it cannot be told */
+	if (len < BODY_CHECK_AT)
+		return -1;
 	return hex64_parse(data + BODY_NAME_AT, name_out);
 }
 

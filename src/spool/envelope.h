@@ -89,7 +89,7 @@ struct envelope *envelope_parse(
 	const char *data, size_t len, size_t *used_out, struct err *err);
 
 /* Only the name of the body file, 0 for none, without parsing the rest. Returns
- * 0, -1 when the line is bad. */
+ * 0, -1 when the line is bad or the text ends before it could. */
 int envelope_peek_body(const char *data, size_t len, uint64_t *name_out);
 
 /* Puts the body's name and checksum into a printed envelope that has a body

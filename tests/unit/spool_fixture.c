@@ -22,7 +22,7 @@
 
 enum {
 	TEST_MS = 120 * 1000, /* of the real clock: far too much */
-	TICK_US = 2000,
+	TICK_US = 500,
 	QUIET_TURNS = 4,
 	PIECE = 50000,
 };

@@ -377,6 +377,54 @@ static void a_message_with_a_body_file_is_read_from_there(void **state)
 	envelope_free(&env);
 }
 
+static int peek(const struct desk *desk, uint64_t *body)
+{
+	return queue_peek_body(desk->fd, ID, body);
+}
+
+/* Where the rest is damaged it still tells which body must stay. */
+static void a_damaged_file_tells_its_body_or_that_it_cannot(void **state)
+{
+	struct envelope *env = envelope_new();
+	struct desk *desk = *state;
+	uint64_t body;
+	size_t len;
+
+	assert_int_equal(peek(desk, &body), 0); /* no file */
+	assert_true(body == 0);
+	make_text(desk, ID, "text"); /* no body */
+	put(desk, desk->text.data, desk->text.len);
+	assert_int_equal(peek(desk, &body), 0);
+	assert_true(body == 0);
+	env->id = ID;
+	env->body_name = 0x77;
+	assert_int_equal(envelope_add_rcpt(env, "b@example.net"), 0);
+	buf_clear(&desk->text);
+	assert_int_equal(envelope_print(env, &desk->text), 0);
+	envelope_free(&env);
+	for (len = 0; len <= desk->text.len; len++) {
+		put(desk, desk->text.data, len);
+		if (peek(desk, &body) == 0)
+			assert_true(body == 0x77);
+		else
+			assert_true(len < 80);
+	}
+	io_fail(IO_OPEN, PATH, EMFILE, 1);
+	assert_int_equal(peek(desk, &body), -1);
+	io_fail(IO_READ, PATH, EIO, 1);
+	assert_int_equal(peek(desk, &body), -1);
+	memcpy(strstr(desk->text.data, "body ") + 5, "x", 1);
+	put(desk, desk->text.data, desk->text.len);
+	assert_int_equal(peek(desk, &body), -1);
+	assert_int_equal(queue_remove(desk->fd, NAME, NULL), 0);
+	assert_int_equal(symlinkat("other", desk->fd, NAME), 0);
+	assert_int_equal(peek(desk, &body), 0);
+	assert_int_equal(queue_remove(desk->fd, NAME, NULL), 0);
+	assert_int_equal(mkfifoat(desk->fd, NAME, 0600), 0);
+	(void)peek(desk, &body);
+	assert_true(body == 0);
+}
+
 static void count_foreign(void *arg, const char *name)
 {
 	assert_true(name[0] != '.');
@@ -446,6 +494,7 @@ int main(void)
 		RULE(a_huge_file_is_refused),
 		RULE(the_longest_message_is_queued),
 		RULE(a_message_with_a_body_file_is_read_from_there),
+		RULE(a_damaged_file_tells_its_body_or_that_it_cannot),
 		RULE(names_are_found_sorted_and_foreign_ones_left_alone),
 	};
 

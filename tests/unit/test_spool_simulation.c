@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum {
-	ROUNDS = 60,
+	ROUNDS = 30,
 	STEPS = 120,
 	SMALL_BUFFER = 4608,
 };
