@@ -171,6 +171,7 @@ integration_lib = \
 	tests/integration/lib/systemd.py
 
 integration_tests = \
+	tests/integration/account_and_queue_trouble.py \
 	tests/integration/delivers_every_byte.py \
 	tests/integration/idle_costs_nothing.py \
 	tests/integration/kill_roles_lose_nothing.py \
