@@ -290,6 +290,7 @@ def a_relay_that_comes_back_finds_what_the_receiver_holds(t):
     daemon.start()
     daemon.send(message())
     fake.wait_messages(1)
+    daemon.wait_queue_empty()
     wait_for(lambda: len(os.listdir(os.path.join(daemon.spool, "large"))) == 2,
              20, "bodies in stock, the first of them handed over")
     # the next relay gets as far as its first look at the spool
