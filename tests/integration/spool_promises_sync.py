@@ -324,6 +324,7 @@ def a_failed_sync_is_not_heard_of_after_a_kill(t):
     accepted = [message()]
     daemon.send(accepted[0])
     fake.wait_messages(1)
+    daemon.wait_queue_empty()  # and marked
     failing = faults.stop("committer", FDATASYNC)
     with daemon.client() as client:
         client.ehlo()
