@@ -211,8 +211,7 @@ class Planted:
         empty = plant(daemon, directory, right % 0xa4, b"")
         noise = plant(daemon, directory, right % 0xa5, os.urandom(100000))
         if directory == "large":
-            # nobody names them: they go, but for what is no file
-            self.goes += [link, pipe, empty, noise]
+            # a damaged file of queue/ may name any of them
             self.stays += [folder]
         elif directory == "journal":
             self.told += [link, pipe, folder]
@@ -294,6 +293,35 @@ def what_is_not_ours_is_left_alone_and_told(t):
     for got in fake.messages:
         if not got.header("Auto-Submitted"):
             t.true(without_received(got.data) in data.values(), "whole")
+
+
+@scenario
+def what_nobody_names_leaves_large(t):
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    daemon.send(message())
+    fake.wait_messages(1)
+    daemon.stop()
+    target = t.path("target")
+    with open(target, "wb") as file:
+        file.write(b"somebody else's")
+    name = "00000000000003%02x"
+    os.symlink(target, place(daemon, "large", name % 1))
+    os.mkfifo(place(daemon, "large", name % 2))
+    os.mkdir(place(daemon, "large", name % 3))
+    plant(daemon, "large", name % 4, b"")
+    plant(daemon, "large", name % 5, os.urandom(100000))
+    plant(daemon, "large", "README")
+    daemon.start()
+    wait_for(lambda: not {name % i for i in (1, 2, 4, 5)} & set(
+        os.listdir(place(daemon, "large"))), 30, "the end of what is left")
+    t.true({name % 3, "README"} <= set(os.listdir(place(daemon, "large"))),
+           "what is no body is left alone")
+    daemon.wait_log("foreign-file dir=large name=README")
+    with open(target, "rb") as file:
+        t.equal(file.read(), b"somebody else's", "what the link leads to")
+    daemon.send(message(body=base64_lines(1, 100000)))
+    fake.wait_messages(2)
 
 
 @scenario
