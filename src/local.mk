@@ -70,12 +70,22 @@ libgmrelay_a_SOURCES = \
 	src/proto/header_fold.h \
 	src/proto/line.c \
 	src/proto/line.h \
+	src/proto/mailbox.c \
+	src/proto/mailbox.h \
+	src/proto/mailbox_element.c \
+	src/proto/mailbox_internal.h \
 	src/proto/reply.c \
 	src/proto/reply.h \
 	src/proto/rfc2047.c \
 	src/proto/rfc2047.h \
+	src/proto/rfc2047_decode.c \
+	src/proto/rfc2047_decode.h \
 	src/proto/rfc2231.c \
 	src/proto/rfc2231.h \
+	src/proto/sender.c \
+	src/proto/sender.h \
+	src/proto/sender_name.c \
+	src/proto/sender_name.h \
 	src/receiver/clients.c \
 	src/receiver/clients.h \
 	src/receiver/intake.c \

@@ -43,6 +43,7 @@ unit_tests = \
 	tests/unit/test_link \
 	tests/unit/test_listen \
 	tests/unit/test_log \
+	tests/unit/test_mailbox \
 	tests/unit/test_notify \
 	tests/unit/test_path \
 	tests/unit/test_probe \
@@ -52,8 +53,11 @@ unit_tests = \
 	tests/unit/test_report \
 	tests/unit/test_resolve \
 	tests/unit/test_rfc2047 \
+	tests/unit/test_rfc2047_decode \
 	tests/unit/test_rfc2231 \
 	tests/unit/test_schedule \
+	tests/unit/test_sender \
+	tests/unit/test_sender_hostile \
 	tests/unit/test_session \
 	tests/unit/test_spool_simulation \
 	tests/unit/test_spooldir \
@@ -68,7 +72,7 @@ unit_tests = \
 	tests/unit/test_worker
 
 EXTRA_DIST += tests/unit/body_feed.h tests/unit/conf_fixture.h \
-	tests/unit/header_fixture.h
+	tests/unit/header_fixture.h tests/unit/sender_fixture.h
 
 # on a fake journal, which takes the place of the library's
 fake_journal = tests/unit/fake_journal.c tests/unit/fake_journal.h
@@ -195,6 +199,7 @@ integration_tests = \
 	tests/integration/reports.py \
 	tests/integration/roles_are_separate.py \
 	tests/integration/sandbox_itself.py \
+	tests/integration/sender_policy.py \
 	tests/integration/smtp_commands.py \
 	tests/integration/spool_promises_large.py \
 	tests/integration/spool_promises_moments.py \

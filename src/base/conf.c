@@ -99,6 +99,10 @@ static const struct conf_setting schema[] = {
 		conf_read_number, 0, 100000000},
 	{"daily-recipients", "0", ONE, ACCOUNT(daily_recipients),
 		conf_read_number, 0, 100000000},
+	{"from", "auto", ONE, ACCOUNT(from),
+		conf_read_from, 0, 0},
+	{"send-as", "", LIST, ACCOUNT(send_as),
+		conf_read_send_as, 0, 0},
 };
 /* clang-format on */
 
@@ -296,6 +300,11 @@ struct conf *conf_load(const char *file, struct conf_problems *problems)
 
 static void free_account(struct conf_account *account)
 {
+	size_t i;
+
+	for (i = 0; i < account->send_as_count; i++)
+		free(account->send_as[i]);
+	free(account->send_as);
 	free(account->name);
 	free(account->username);
 	free(account->password_file);

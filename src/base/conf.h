@@ -21,6 +21,7 @@
 #define CONF_ALLOW_MAX      256
 #define CONF_ACCOUNTS_MAX   32
 #define CONF_RETRY_MAX      16
+#define CONF_SEND_AS_MAX    100  /* Gmail's own limit is 99 */
 #define CONF_CLIENTS_MAX    4000 /* the most max-clients may be */
 #define CONF_RECIPIENTS_MAX 10000
 #define CONF_NAME_MAX       64
@@ -44,6 +45,9 @@ struct conf_network {
 	char text[64];
 };
 
+/* What becomes of a From that is not the account's (proto/sender.h). */
+enum conf_from { CONF_FROM_KEEP, CONF_FROM_AUTO, CONF_FROM_ACCOUNT };
+
 enum conf_tls { CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
 
 struct conf_account {
@@ -62,7 +66,10 @@ struct conf_account {
 	int64_t message_gap_ms;
 	unsigned daily_messages;   /* as written; 0: by kind of account */
 	unsigned daily_recipients; /* as written; 0: by kind of account */
-	unsigned line;             /* where its section begins */
+	enum conf_from from;
+	char **send_as; /* other addresses Gmail lets it send as */
+	size_t send_as_count;
+	unsigned line; /* where its section begins */
 };
 
 struct conf {

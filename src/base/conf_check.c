@@ -275,6 +275,16 @@ static void check_port(const struct check *c, unsigned section)
 			"write tls = \"implicit\", or port = 587");
 }
 
+static void check_send_as(const struct check *c, unsigned section)
+{
+	const struct conf_account *account = &c->conf->accounts[section - 1];
+
+	if (good(c, section, "from") && good(c, section, "send-as") &&
+		account->send_as_count > 0 && account->from != CONF_FROM_AUTO)
+		conf_warning(c->report, line_of(c, section, "send-as"),
+			"send-as is of use only with from = \"auto\"");
+}
+
 void conf_check(struct conf_report *r, const struct conf_text *text,
 	const struct conf *conf)
 {
@@ -292,6 +302,7 @@ void conf_check(struct conf_report *r, const struct conf_text *text,
 		check_loop,
 		check_host,
 		check_port,
+		check_send_as,
 	};
 	const struct check c = {.report = r, .text = text, .conf = conf};
 	unsigned section;

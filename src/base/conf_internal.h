@@ -162,13 +162,14 @@ void conf_bad_setting(struct conf_reader *r, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* conf_value.c */
-conf_read_fn conf_read_backoff, conf_read_duration, conf_read_number,
-	conf_read_port, conf_read_retry, conf_read_size, conf_read_tls;
+conf_read_fn conf_read_backoff, conf_read_duration, conf_read_from,
+	conf_read_number, conf_read_port, conf_read_retry, conf_read_size,
+	conf_read_tls;
 /* conf_name.c */
 conf_read_fn conf_read_ca_file, conf_read_host, conf_read_hostname,
 	conf_read_name, conf_read_password_file, conf_read_path,
-	conf_read_postmaster, conf_read_socket, conf_read_user,
-	conf_read_username;
+	conf_read_postmaster, conf_read_send_as, conf_read_socket,
+	conf_read_user, conf_read_username;
 /* conf_net.c */
 conf_read_fn conf_read_allow, conf_read_listen;
 

@@ -265,6 +265,27 @@ void conf_read_postmaster(struct conf_reader *r)
 	store(r, text);
 }
 
+void conf_read_send_as(struct conf_reader *r)
+{
+	struct conf_account *account = r->target;
+	size_t i, count = r->values->count;
+
+	if (count > CONF_SEND_AS_MAX) {
+		conf_bad_setting(r, "%zu addresses; at most %d are allowed",
+			count, CONF_SEND_AS_MAX);
+		return;
+	}
+	account->send_as = xcalloc(count + 1, sizeof(account->send_as[0]));
+	for (i = 0; i < count; i++) {
+		if (!is_mail_address(r->values->text[i]))
+			conf_bad_value(r, i,
+				"is not a mail address; write the bare "
+				"addresses Gmail lists under \"Send mail as\"");
+		account->send_as[i] = xstrdup(r->values->text[i]);
+	}
+	account->send_as_count = count;
+}
+
 /* Never shows the value: people write the password itself here. */
 void conf_read_password_file(struct conf_reader *r)
 {

@@ -17,7 +17,6 @@ static const struct {
 } other_names[] = {
 	{"credential", true, "password-file"},
 	{"credentials", true, "password-file"},
-	{"from", true, "username"},
 	{"login", true, "username"},
 	{"mailhub", true, "host"},
 	{"mynetworks", false, "allow"},

@@ -257,6 +257,30 @@ void conf_read_port(struct conf_reader *r)
 	*out = (uint16_t)read_number(r);
 }
 
+void conf_read_from(struct conf_reader *r)
+{
+	static const struct {
+		const char *text;
+		enum conf_from from;
+	} words[] = {
+		{"auto", CONF_FROM_AUTO},
+		{"keep", CONF_FROM_KEEP},
+		{"account", CONF_FROM_ACCOUNT},
+	};
+	enum conf_from *out = field(r);
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(words); i++) {
+		if (strcmp(r->values->text[0], words[i].text) != 0)
+			continue;
+		*out = words[i].from;
+		return;
+	}
+	conf_bad_value(r, 0,
+		"is unknown; write \"auto\", \"keep\" or \"account\"; an "
+		"address belongs into username or send-as");
+}
+
 void conf_read_tls(struct conf_reader *r)
 {
 	static const struct {

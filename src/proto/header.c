@@ -11,6 +11,7 @@
 #include "proto/header_field.h"
 #include "proto/header_fold.h"
 #include "proto/rfc2047.h"
+#include "proto/sender.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,13 +34,44 @@ enum {
 	TRAIT_GAP = 1 << 3,   /* white space before the colon */
 };
 
+/* Fields that may stand once (RFC 5322 3.6); Gmail refuses a second. */
+enum single {
+	SINGLE_FROM,
+	SINGLE_REPLY_TO,
+	SINGLE_DATE,
+	SINGLE_MESSAGE_ID,
+	SINGLE_OTHER,
+	SINGLE_COUNT = 10,
+};
+
+static const char *const single_names[SINGLE_COUNT] = {
+	[SINGLE_FROM] = "From",
+	[SINGLE_REPLY_TO] = "Reply-To",
+	[SINGLE_DATE] = "Date",
+	[SINGLE_MESSAGE_ID] = "Message-ID",
+	[SINGLE_OTHER] = "Sender",
+	"To",
+	"Cc",
+	"Subject",
+	"In-Reply-To",
+	"References",
+};
+
+/* Which of them stays: the first that is not empty, else the first. */
+struct chosen {
+	struct header_field field;
+	bool there;
+	bool empty;
+};
+
 struct repair {
 	const struct header_context *context;
 	struct buf *out;
 	struct header_result *result;
-	struct buf clean;            /* the field, its lines put in order */
-	struct buf encoded;          /* the same, its 8-bit text encoded */
-	bool date, message_id, from; /* seen */
+	struct buf clean;   /* the field, its lines put in order */
+	struct buf encoded; /* the same, its 8-bit text encoded */
+	struct chosen chosen[SINGLE_COUNT];
+	struct sender_plan plan;
 };
 
 static const struct {
@@ -53,6 +85,12 @@ static const struct {
 	{HEADER_ENCODED_8BIT, "8bit-encoded"},
 	{HEADER_FOLDED, "folded"},
 	{HEADER_ENDED_EARLY, "ended-early"},
+	{HEADER_REMOVED_DUPLICATE, "duplicate-removed"},
+	{HEADER_REWROTE_FROM, "from-rewritten"},
+	{HEADER_REPAIRED_FROM, "from-repaired"},
+	{HEADER_ADDED_REPLY_TO, "reply-to-added"},
+	{HEADER_REMOVED_SENDER, "sender-removed"},
+	{HEADER_REMOVED_DKIM, "dkim-removed"},
 };
 
 void header_block_init(struct header_block *h)
@@ -223,39 +261,125 @@ static int add_field(struct repair *r, const struct header_field *f)
 	return 0;
 }
 
-/* The flag to set once the field was seen; NULL: it may be missing. */
-static bool *required_flag(struct repair *r, const struct header_field *f)
+/* The row of single_names, or SINGLE_COUNT. */
+static size_t single_of(const struct header_field *f)
 {
-	if (header_field_is(f, "Date"))
-		return &r->date;
-	if (header_field_is(f, "Message-ID"))
-		return &r->message_id;
-	if (header_field_is(f, "From"))
-		return &r->from;
-	return NULL;
+	size_t i = 0;
+
+	while (i < SINGLE_COUNT && !header_field_is(f, single_names[i]))
+		i++;
+	return i;
+}
+
+static void choose_singles(struct repair *r, const struct header_block *h)
+{
+	struct header_field f;
+	struct chosen *c;
+	size_t pos = 0, i;
+
+	while (header_field_next(h->text.data, h->text.len, &pos, &f) == 1) {
+		i = single_of(&f);
+		if (i == SINGLE_COUNT)
+			continue;
+		c = &r->chosen[i];
+		if (c->there && !(c->empty && !header_field_is_empty(&f)))
+			continue;
+		c->field = f;
+		c->there = true;
+		c->empty = header_field_is_empty(&f);
+	}
+}
+
+static bool has_single(const struct repair *r, enum single single)
+{
+	return r->chosen[single].there && !r->chosen[single].empty;
+}
+
+static int make_plan(struct repair *r)
+{
+	const struct header_context *c = r->context;
+	unsigned *repairs = &r->result->repairs;
+	const bool has_from = has_single(r, SINGLE_FROM);
+	const struct sender_input in = {
+		.account = c->account,
+		.from = has_from ? &r->chosen[SINGLE_FROM].field : NULL,
+		.from_address = c->from_address,
+		.domain = c->domain,
+		.has_reply_to = has_single(r, SINGLE_REPLY_TO),
+	};
+
+	if (c->account == NULL)
+		return 0;
+	if (sender_plan_make(&r->plan, &in) != 0)
+		return -1;
+	if (r->plan.rewritten)
+		*repairs |= HEADER_REWROTE_FROM;
+	else if (r->plan.fields.len > 0)
+		*repairs |= HEADER_REPAIRED_FROM;
+	if (r->plan.reply_to)
+		*repairs |= HEADER_ADDED_REPLY_TO;
+	return 0;
+}
+
+/* Adds what stands in place of From. */
+static int add_sender(struct repair *r)
+{
+	const struct buf *fields = &r->plan.fields;
+	struct header_field f;
+	size_t pos = 0;
+
+	while (header_field_next(fields->data, fields->len, &pos, &f) == 1)
+		if (add_field(r, &f) != 0)
+			return -1;
+	return 0;
+}
+
+/* The field is not to stay. */
+static bool is_removed(struct repair *r, const struct header_field *f)
+{
+	unsigned *repairs = &r->result->repairs;
+	size_t single = single_of(f);
+
+	if (header_field_is(f, "Bcc") || header_field_is(f, "Resent-Bcc")) {
+		*repairs |= HEADER_REMOVED_BCC;
+		return true;
+	}
+	if (sender_plan_drops(&r->plan, f)) {
+		if (header_field_is(f, "Sender"))
+			*repairs |= HEADER_REMOVED_SENDER;
+		if (header_field_is(f, "DKIM-Signature"))
+			*repairs |= HEADER_REMOVED_DKIM;
+		return true;
+	}
+	if (single == SINGLE_COUNT)
+		return false;
+	if (f->whole != r->chosen[single].field.whole) {
+		if (!header_field_is_empty(f))
+			*repairs |= HEADER_REMOVED_DUPLICATE;
+		return true;
+	}
+	/* An empty one is as good as none, and one is added. */
+	return r->chosen[single].empty &&
+	       (single == SINGLE_FROM || single == SINGLE_DATE ||
+		       single == SINGLE_MESSAGE_ID);
 }
 
 static int add_fields(struct repair *r, const struct header_block *h)
 {
 	struct header_field f;
 	size_t pos = 0;
-	bool *seen;
+	int rc = 0;
 
-	while (header_field_next(h->text.data, h->text.len, &pos, &f) == 1) {
-		if (header_field_is(&f, "Bcc") ||
-			header_field_is(&f, "Resent-Bcc")) {
-			r->result->repairs |= HEADER_REMOVED_BCC;
+	while (rc == 0 &&
+		header_field_next(h->text.data, h->text.len, &pos, &f) == 1) {
+		if (is_removed(r, &f))
 			continue;
-		}
-		seen = required_flag(r, &f);
-		if (seen != NULL && header_field_is_empty(&f))
-			continue;
-		if (seen != NULL)
-			*seen = true;
-		if (add_field(r, &f) != 0)
-			return -1;
+		if (r->plan.fields.len > 0 && header_field_is(&f, "From"))
+			rc = add_sender(r);
+		else
+			rc = add_field(r, &f);
 	}
-	return 0;
+	return rc;
 }
 
 /* Adds a field of our own. Its value comes from our side, but may quote what a
@@ -303,19 +427,21 @@ static int add_missing(struct repair *r)
 	unsigned *repairs = &r->result->repairs;
 	char date[DATE_TEXT_MAX];
 
-	if (!r->date) {
+	if (!has_single(r, SINGLE_DATE)) {
 		*repairs |= HEADER_ADDED_DATE;
 		date_print(c->now_s, c->utc_offset_s, date, sizeof(date));
 		if (add_own(r, "Date", date, HEADER_LINE_MAX) != 0)
 			return -1;
 	}
-	if (!r->message_id) {
+	if (!has_single(r, SINGLE_MESSAGE_ID)) {
 		*repairs |= HEADER_ADDED_MESSAGE_ID;
 		if (add_message_id(r) != 0)
 			return -1;
 	}
-	if (!r->from) {
+	if (!has_single(r, SINGLE_FROM)) {
 		*repairs |= HEADER_ADDED_FROM;
+		if (r->plan.fields.len > 0)
+			return add_sender(r);
 		if (add_own(r, "From", c->from_address, HEADER_LINE_MAX) != 0)
 			return -1;
 	}
@@ -324,6 +450,9 @@ static int add_missing(struct repair *r)
 
 static int add_all(struct repair *r, const struct header_block *h)
 {
+	choose_singles(r, h);
+	if (make_plan(r) != 0)
+		return -1;
 	if (add_own(r, "Received", r->context->received, RECEIVED_LINE_MAX) !=
 		0)
 		return -1;
@@ -369,6 +498,7 @@ int header_repair(const struct header_block *h, const struct header_context *c,
 	}
 	buf_free(&r.clean);
 	buf_free(&r.encoded);
+	sender_plan_free(&r.plan);
 	return rc;
 }
 

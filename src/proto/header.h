@@ -17,9 +17,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct conf_account;
+
 #define HEADER_BLOCK_MAX    (512 * 1024) /* octets, all lines with CRLF */
 #define HEADER_LINE_MAX     998          /* RFC 5322 2.1.1, without CRLF */
 #define HEADER_RECEIVED_MAX 30           /* hops; more is a loop */
+#define HEADER_REPAIRS_SIZE 256          /* header_repairs_print() at most */
 
 struct header_block {
 	struct buf text; /* the lines as they came, each with CRLF */
@@ -45,7 +48,10 @@ struct header_context {
 	const char *received;     /* our Received field's value, one line */
 	const char *message_id;   /* to use where there is none: "x@host" */
 	const char *from_address; /* to use where there is no From */
-	int64_t now_s;            /* for a missing Date */
+	const char *domain;       /* for an address in From without one */
+	/* Whose sender policy counts (proto/sender); NULL: none. */
+	const struct conf_account *account;
+	int64_t now_s; /* for a missing Date */
 	int utc_offset_s;
 	bool smtputf8; /* the client asked: raw UTF-8 may stay */
 };
@@ -59,6 +65,12 @@ enum header_repair {
 	HEADER_ENCODED_8BIT = 1 << 4,
 	HEADER_FOLDED = 1 << 5,
 	HEADER_ENDED_EARLY = 1 << 6, /* no empty line before the body */
+	HEADER_REMOVED_DUPLICATE = 1 << 7,
+	HEADER_REWROTE_FROM = 1 << 8,  /* it was somebody else's */
+	HEADER_REPAIRED_FROM = 1 << 9, /* it broke the rules */
+	HEADER_ADDED_REPLY_TO = 1 << 10,
+	HEADER_REMOVED_SENDER = 1 << 11,
+	HEADER_REMOVED_DKIM = 1 << 12,
 };
 
 struct header_result {
@@ -67,7 +79,8 @@ struct header_result {
 };
 
 /* Appends the repaired block with its final empty line to out: Received first,
- * then the fields in their order, then what was missing. It can be longer than
+ * then the fields in their order (of those that may stand once the first that
+ * is not empty), then what was missing. It can be longer than
  * HEADER_BLOCK_MAX; out's limit decides. Linear in the block's size. Returns 0;
  * -1 with err and out as it was: ERR_LIMIT too large (554 5.6.0), ERR_PROTOCOL
  * more than HEADER_RECEIVED_MAX hops (554 5.4.6), ERR_SYSTEM no memory. */

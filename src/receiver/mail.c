@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPAIRS_SIZE = 128 };
-
 int mail_begin(struct mail *m, const struct command_mail *command)
 {
 	m->env = envelope_new();
@@ -136,7 +134,7 @@ void mail_log_outcome(const struct mail *m, enum rx_reply reply,
 {
 	const struct envelope *env = m->env;
 	struct log_text from, to, helo;
-	char id[HEX64_SIZE], repairs[REPAIRS_SIZE];
+	char id[HEX64_SIZE], repairs[HEADER_REPAIRS_SIZE];
 	const unsigned long long size = intake_size(m->intake);
 
 	count(counters, reply, size);

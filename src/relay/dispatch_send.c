@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "proto/sender.h"
 #include "relay/delivery.h"
 #include "relay/dispatch_internal.h"
 #include "relay/report.h"
@@ -87,8 +88,8 @@ static struct attempt *make_attempt(
 	struct dispatch *d, struct message *m, struct err *err)
 {
 	struct attempt *t = xcalloc(1, sizeof(*t));
-	const char *user =
-		account_settings(dispatch_slot(d, m)->account)->username;
+	const struct conf_account *settings =
+		account_settings(dispatch_slot(d, m)->account);
 
 	t->message = m;
 	t->begun_ms = clock_boot_ms();
@@ -101,9 +102,8 @@ static struct attempt *make_attempt(
 	t->delivery.size = t->env->size;
 	t->delivery.eight_bit = t->env->eight_bit;
 	t->delivery.smtputf8 = t->env->smtputf8;
-	/* Whether Gmail takes <> from a login is not known: the account. */
 	t->delivery.reverse_path =
-		t->env->reverse_path[0] != '\0' ? t->env->reverse_path : user;
+		sender_reverse_path(settings, t->env->reverse_path);
 	choose_recipients(t);
 	return t;
 }

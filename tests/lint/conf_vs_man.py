@@ -38,6 +38,8 @@ def from_schema(text):
 
 def values(text):
     """The values behind "=", of a list or of one."""
+    if text.strip() == "{}":
+        return [""]
     quoted = re.findall(r'"([^"]*)"', text)
     return quoted if quoted else [text.strip()]
 

@@ -416,8 +416,9 @@ static void dates(void **state)
 
 static void repairs(void **state)
 {
-	char text[128], small[16];
+	char text[HEADER_REPAIRS_SIZE], small[16];
 	unsigned all = (HEADER_ENDED_EARLY << 1) - 1;
+	const char *last = ",dkim-removed";
 
 	(void)state;
 	assert_string_equal(header_repairs_print(0, text, sizeof(text)), "");
@@ -428,6 +429,9 @@ static void repairs(void **state)
 	assert_string_equal(header_repairs_print(all, text, sizeof(text)),
 		"no-date,no-message-id,no-from,bcc-removed,8bit-encoded,folded,"
 		"ended-early");
+	/* all there are fit, or the last would miss */
+	header_repairs_print(~0U, text, sizeof(text));
+	assert_string_equal(text + strlen(text) - strlen(last), last);
 	assert_string_equal(header_repairs_print(all, small, 8), "no-date");
 	assert_string_equal(header_repairs_print(all, small, 7), "");
 	assert_string_equal(header_repairs_print(all, small, 15), "no-date");

@@ -117,6 +117,8 @@ class Daemon(Control):
             "username": "someone@gmail.com",
             "password-file": self.password_file,
             "message-gap": "0s",
+            # what arrives is compared octet by octet
+            "from": "keep",
         }
         if self.fake:
             section.update({

@@ -1,0 +1,175 @@
+/*
+ * sender.c - who a message is from: the policy that Gmail asks for.
+ */
+#include "config.h"
+
+#include "proto/sender.h"
+
+#include "proto/mailbox.h"
+#include "proto/sender_name.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	LINE_LENGTH = 76,       /* RFC 2047 section 2; RFC 5322 allows more */
+	FIELDS_MAX = 16 * 1024, /* three fields; all that is in them is short */
+};
+
+static bool is_send_as(const struct conf_account *account, const char *address)
+{
+	size_t i;
+
+	if (account->from != CONF_FROM_AUTO)
+		return false;
+	for (i = 0; i < account->send_as_count; i++)
+		if (address_same(account->send_as[i], address))
+			return true;
+	return false;
+}
+
+/* Gmail lets the account use this address. */
+static bool is_own(const struct conf_account *account, const char *address)
+{
+	return address_same(account->username, address) ||
+	       is_send_as(account, address);
+}
+
+/* Appends the address behind a name that may have begun at name_at: in angle
+ * brackets where there is one, in a line of its own where it does not fit. */
+static int add_address(struct buf *out, size_t name_at, const char *address)
+{
+	size_t column = 0;
+
+	if (out->len == name_at || address[0] == '\0')
+		return buf_addf(out, "%s\r\n", address);
+	while (column < out->len && out->data[out->len - 1 - column] != '\n')
+		column++;
+	return buf_addf(out, "%s<%s>\r\n",
+		column + strlen(address) + 3 > LINE_LENGTH ? "\r\n " : " ",
+		address);
+}
+
+/* Appends "NAME: phrase <address>". With an account the address is this one,
+ * and the mailbox's own goes into the phrase. */
+static int add_mailbox(struct buf *out, const char *name,
+	const struct mailbox *m, const char *account)
+{
+	size_t name_at;
+
+	if (buf_addf(out, "%s: ", name) != 0)
+		return -1;
+	name_at = out->len;
+	if (sender_name_add(out, m, SENDER_NAME_MAX, account != NULL) != 0)
+		return -1;
+	return add_address(
+		out, name_at, account != NULL ? account : m->address.text);
+}
+
+static int add_original(struct sender_plan *plan, const struct sender_input *in,
+	const struct mailbox *m)
+{
+	const struct header_field *from = in->from;
+
+	if (from == NULL || (m->name_len == 0 && m->address.text[0] == '\0'))
+		return 0;
+	if (from->value_len > SENDER_ORIGINAL_MAX)
+		return add_mailbox(&plan->fields, "X-Original-From", m, NULL);
+	if (buf_addf(&plan->fields, "X-Original-From:%s",
+		    from->value[0] == ' ' ? "" : " ") != 0 ||
+		buf_add(&plan->fields, from->value, from->value_len) != 0)
+		return -1;
+	return buf_add_string(&plan->fields, "\r\n");
+}
+
+/* From was somebody else's: it becomes the account's. */
+static int rewrite(struct sender_plan *plan, const struct sender_input *in,
+	const struct mailbox *m)
+{
+	plan->rewritten = true;
+	if (add_mailbox(&plan->fields, "From", m, in->account->username) != 0)
+		return -1;
+	if (!in->has_reply_to && address_is_routable(&m->address)) {
+		plan->reply_to = true;
+		if (add_mailbox(&plan->fields, "Reply-To", m, NULL) != 0)
+			return -1;
+	}
+	return add_original(plan, in, m);
+}
+
+/* The address gets what it lacks; where it cannot, it is from_address. */
+static void complete(struct mailbox *m, const struct sender_input *in)
+{
+	struct address whole;
+	struct buf text;
+
+	if (m->address.text[m->address.local_len] != '\0')
+		return;
+	buf_init(&text, sizeof(whole.text));
+	if (m->address.text[0] == '\0' ||
+		buf_addf(&text, "%s@%s", m->address.text, in->domain) != 0 ||
+		address_parse(&whole, text.data, text.len, false, NULL) != 0) {
+		memset(&whole, 0, sizeof(whole));
+		snprintf(
+			whole.text, sizeof(whole.text), "%s", in->from_address);
+	}
+	m->address = whole;
+	buf_free(&text);
+}
+
+static int decide(struct sender_plan *plan, const struct sender_input *in)
+{
+	const struct conf_account *account = in->account;
+	bool keep = account->from == CONF_FROM_KEEP;
+	struct mailbox m;
+
+	plan->drop_sender = !keep;
+	if (in->from != NULL)
+		mailbox_first(&m, in->from->value, in->from->value_len);
+	else
+		mailbox_first(&m, in->from_address, strlen(in->from_address));
+	if (!keep && !is_own(account, m.address.text))
+		return rewrite(plan, in, &m);
+	if (in->from == NULL || (m.clean && (keep || !m.several)))
+		return 0;
+	complete(&m, in);
+	return add_mailbox(&plan->fields, "From", &m, NULL);
+}
+
+int sender_plan_make(struct sender_plan *plan, const struct sender_input *in)
+{
+	memset(plan, 0, sizeof(*plan));
+	buf_init(&plan->fields, FIELDS_MAX);
+	if (decide(plan, in) == 0)
+		return 0;
+	buf_free(&plan->fields);
+	return -1;
+}
+
+void sender_plan_free(struct sender_plan *plan)
+{
+	buf_free(&plan->fields);
+}
+
+bool sender_plan_drops(
+	const struct sender_plan *plan, const struct header_field *f)
+{
+	if (plan->drop_sender && header_field_is(f, "Sender"))
+		return true;
+	if (plan->fields.len > 0 && header_field_is(f, "DKIM-Signature"))
+		return true;
+	if (plan->rewritten && header_field_is(f, "X-Original-From"))
+		return true;
+	return plan->reply_to && header_field_is(f, "Reply-To");
+}
+
+const char *sender_reverse_path(
+	const struct conf_account *account, const char *path)
+{
+	/* Whether Gmail takes <> from a login is not known: the account. */
+	if (path[0] == '\0')
+		return account->username;
+	if (account->from == CONF_FROM_KEEP || is_own(account, path))
+		return path;
+	return account->username;
+}
