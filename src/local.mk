@@ -31,6 +31,7 @@ libgmrelay_a_SOURCES = \
 	src/base/log.c \
 	src/base/log.h \
 	src/base/role.h \
+	src/base/sender_policy.h \
 	src/base/util.c \
 	src/base/util.h \
 	src/base/worker.c \

@@ -99,9 +99,9 @@ static const struct conf_setting schema[] = {
 		conf_read_number, 0, 100000000},
 	{"daily-recipients", "0", ONE, ACCOUNT(daily_recipients),
 		conf_read_number, 0, 100000000},
-	{"from", "auto", ONE, ACCOUNT(from),
+	{"from", "auto", ONE, ACCOUNT(sender.mode),
 		conf_read_from, 0, 0},
-	{"send-as", "", LIST, ACCOUNT(send_as),
+	{"send-as", "", LIST, ACCOUNT(sender.send_as),
 		conf_read_send_as, 0, 0},
 };
 /* clang-format on */
@@ -267,6 +267,7 @@ static struct conf *load_all(struct load *l)
 			if (schema[i].in_account)
 				load_setting(l, (unsigned)n + 1, &schema[i],
 					account);
+		account->sender.account = account->username;
 	}
 	conf_check(&l->report, l->text, conf);
 	return conf;
@@ -302,9 +303,9 @@ static void free_account(struct conf_account *account)
 {
 	size_t i;
 
-	for (i = 0; i < account->send_as_count; i++)
-		free(account->send_as[i]);
-	free(account->send_as);
+	for (i = 0; i < account->sender.send_as_count; i++)
+		free(account->sender.send_as[i]);
+	free(account->sender.send_as);
 	free(account->name);
 	free(account->username);
 	free(account->password_file);

@@ -9,6 +9,7 @@
 #define GMRELAY_BASE_CONF_H
 
 #include "base/err.h"
+#include "base/sender_policy.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -45,9 +46,6 @@ struct conf_network {
 	char text[64];
 };
 
-/* What becomes of a From that is not the account's (proto/sender.h). */
-enum conf_from { CONF_FROM_KEEP, CONF_FROM_AUTO, CONF_FROM_ACCOUNT };
-
 enum conf_tls { CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
 
 struct conf_account {
@@ -66,9 +64,7 @@ struct conf_account {
 	int64_t message_gap_ms;
 	unsigned daily_messages;   /* as written; 0: by kind of account */
 	unsigned daily_recipients; /* as written; 0: by kind of account */
-	enum conf_from from;
-	char **send_as; /* other addresses Gmail lets it send as */
-	size_t send_as_count;
+	struct sender_policy sender;
 	unsigned line; /* where its section begins */
 };
 

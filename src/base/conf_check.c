@@ -277,10 +277,11 @@ static void check_port(const struct check *c, unsigned section)
 
 static void check_send_as(const struct check *c, unsigned section)
 {
-	const struct conf_account *account = &c->conf->accounts[section - 1];
+	const struct sender_policy *sender =
+		&c->conf->accounts[section - 1].sender;
 
 	if (good(c, section, "from") && good(c, section, "send-as") &&
-		account->send_as_count > 0 && account->from != CONF_FROM_AUTO)
+		sender->send_as_count > 0 && sender->mode != SENDER_AUTO)
 		conf_warning(c->report, line_of(c, section, "send-as"),
 			"send-as is of use only with from = \"auto\"");
 }

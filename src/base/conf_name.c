@@ -267,7 +267,8 @@ void conf_read_postmaster(struct conf_reader *r)
 
 void conf_read_send_as(struct conf_reader *r)
 {
-	struct conf_account *account = r->target;
+	struct sender_policy *sender =
+		&((struct conf_account *)r->target)->sender;
 	size_t i, count = r->values->count;
 
 	if (count > CONF_SEND_AS_MAX) {
@@ -275,15 +276,15 @@ void conf_read_send_as(struct conf_reader *r)
 			count, CONF_SEND_AS_MAX);
 		return;
 	}
-	account->send_as = xcalloc(count + 1, sizeof(account->send_as[0]));
+	sender->send_as = xcalloc(count + 1, sizeof(sender->send_as[0]));
 	for (i = 0; i < count; i++) {
 		if (!is_mail_address(r->values->text[i]))
 			conf_bad_value(r, i,
 				"is not a mail address; write the bare "
 				"addresses Gmail lists under \"Send mail as\"");
-		account->send_as[i] = xstrdup(r->values->text[i]);
+		sender->send_as[i] = xstrdup(r->values->text[i]);
 	}
-	account->send_as_count = count;
+	sender->send_as_count = count;
 }
 
 /* Never shows the value: people write the password itself here. */

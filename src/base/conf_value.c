@@ -261,19 +261,19 @@ void conf_read_from(struct conf_reader *r)
 {
 	static const struct {
 		const char *text;
-		enum conf_from from;
+		enum sender_mode mode;
 	} words[] = {
-		{"auto", CONF_FROM_AUTO},
-		{"keep", CONF_FROM_KEEP},
-		{"account", CONF_FROM_ACCOUNT},
+		{"auto", SENDER_AUTO},
+		{"keep", SENDER_KEEP},
+		{"account", SENDER_ACCOUNT},
 	};
-	enum conf_from *out = field(r);
+	enum sender_mode *out = field(r);
 	size_t i;
 
 	for (i = 0; i < COUNT_OF(words); i++) {
 		if (strcmp(r->values->text[0], words[i].text) != 0)
 			continue;
-		*out = words[i].from;
+		*out = words[i].mode;
 		return;
 	}
 	conf_bad_value(r, 0,

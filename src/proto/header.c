@@ -301,14 +301,14 @@ static int make_plan(struct repair *r)
 	unsigned *repairs = &r->result->repairs;
 	const bool has_from = has_single(r, SINGLE_FROM);
 	const struct sender_input in = {
-		.account = c->account,
+		.policy = c->sender,
 		.from = has_from ? &r->chosen[SINGLE_FROM].field : NULL,
 		.from_address = c->from_address,
 		.domain = c->domain,
 		.has_reply_to = has_single(r, SINGLE_REPLY_TO),
 	};
 
-	if (c->account == NULL)
+	if (c->sender == NULL)
 		return 0;
 	if (sender_plan_make(&r->plan, &in) != 0)
 		return -1;

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct conf_account;
+struct sender_policy;
 
 #define HEADER_BLOCK_MAX    (512 * 1024) /* octets, all lines with CRLF */
 #define HEADER_LINE_MAX     998          /* RFC 5322 2.1.1, without CRLF */
@@ -49,8 +49,8 @@ struct header_context {
 	const char *message_id;   /* to use where there is none: "x@host" */
 	const char *from_address; /* to use where there is no From */
 	const char *domain;       /* for an address in From without one */
-	/* Whose sender policy counts (proto/sender); NULL: none. */
-	const struct conf_account *account;
+	/* What counts for From (proto/sender); NULL: it stays. */
+	const struct sender_policy *sender;
 	int64_t now_s; /* for a missing Date */
 	int utc_offset_s;
 	bool smtputf8; /* the client asked: raw UTF-8 may stay */

@@ -149,7 +149,8 @@ bool rfc2047_word_is_safe(const char *word, size_t len)
 	size_t i;
 	char c;
 
-	if (len > RFC2047_WORD_MAX || split_word(word, len, &w) != len)
+	if (len == 0 || len > RFC2047_WORD_MAX ||
+		split_word(word, len, &w) != len)
 		return false;
 	for (i = 0; i < w.charset_len; i++)
 		if (w.charset[i] == ':' || w.charset[i] == '.')
@@ -281,7 +282,7 @@ int rfc2047_decode(struct buf *out, const char *word, size_t len)
 	struct word w;
 	int rc = 0;
 
-	if (split_word(word, len, &w) != len)
+	if (len == 0 || split_word(word, len, &w) != len)
 		return 0;
 	charset = find_charset(&w);
 	if (charset == NULL)

@@ -16,23 +16,23 @@ enum {
 	FIELDS_MAX = 16 * 1024, /* three fields; all that is in them is short */
 };
 
-static bool is_send_as(const struct conf_account *account, const char *address)
+static bool is_send_as(const struct sender_policy *policy, const char *address)
 {
 	size_t i;
 
-	if (account->from != CONF_FROM_AUTO)
+	if (policy->mode != SENDER_AUTO)
 		return false;
-	for (i = 0; i < account->send_as_count; i++)
-		if (address_same(account->send_as[i], address))
+	for (i = 0; i < policy->send_as_count; i++)
+		if (address_same(policy->send_as[i], address))
 			return true;
 	return false;
 }
 
 /* Gmail lets the account use this address. */
-static bool is_own(const struct conf_account *account, const char *address)
+static bool is_own(const struct sender_policy *policy, const char *address)
 {
-	return address_same(account->username, address) ||
-	       is_send_as(account, address);
+	return address_same(policy->account, address) ||
+	       is_send_as(policy, address);
 }
 
 /* Appends the address behind a name that may have begun at name_at: in angle
@@ -87,7 +87,7 @@ static int rewrite(struct sender_plan *plan, const struct sender_input *in,
 	const struct mailbox *m)
 {
 	plan->rewritten = true;
-	if (add_mailbox(&plan->fields, "From", m, in->account->username) != 0)
+	if (add_mailbox(&plan->fields, "From", m, in->policy->account) != 0)
 		return -1;
 	if (!in->has_reply_to && address_is_routable(&m->address)) {
 		plan->reply_to = true;
@@ -119,8 +119,8 @@ static void complete(struct mailbox *m, const struct sender_input *in)
 
 static int decide(struct sender_plan *plan, const struct sender_input *in)
 {
-	const struct conf_account *account = in->account;
-	bool keep = account->from == CONF_FROM_KEEP;
+	const struct sender_policy *policy = in->policy;
+	bool keep = policy->mode == SENDER_KEEP;
 	struct mailbox m;
 
 	plan->drop_sender = !keep;
@@ -128,7 +128,7 @@ static int decide(struct sender_plan *plan, const struct sender_input *in)
 		mailbox_first(&m, in->from->value, in->from->value_len);
 	else
 		mailbox_first(&m, in->from_address, strlen(in->from_address));
-	if (!keep && !is_own(account, m.address.text))
+	if (!keep && !is_own(policy, m.address.text))
 		return rewrite(plan, in, &m);
 	if (in->from == NULL || (m.clean && (keep || !m.several)))
 		return 0;
@@ -164,12 +164,12 @@ bool sender_plan_drops(
 }
 
 const char *sender_reverse_path(
-	const struct conf_account *account, const char *path)
+	const struct sender_policy *policy, const char *path)
 {
 	/* Whether Gmail takes <> from a login is not known: the account. */
 	if (path[0] == '\0')
-		return account->username;
-	if (account->from == CONF_FROM_KEEP || is_own(account, path))
+		return policy->account;
+	if (policy->mode == SENDER_KEEP || is_own(policy, path))
 		return path;
-	return account->username;
+	return policy->account;
 }

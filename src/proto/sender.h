@@ -21,7 +21,7 @@
 #define GMRELAY_PROTO_SENDER_H
 
 #include "base/buf.h"
-#include "base/conf.h"
+#include "base/sender_policy.h"
 #include "proto/header_field.h"
 
 #include <stdbool.h>
@@ -32,11 +32,11 @@
 #define SENDER_ORIGINAL_MAX 900
 
 struct sender_input {
-	const struct conf_account *account; /* from, username, send-as */
-	const struct header_field *from;    /* NULL: there is none */
-	const char *from_address;           /* to use where there is none */
-	const char *domain;                 /* for an address without one */
-	bool has_reply_to;                  /* one that is not empty */
+	const struct sender_policy *policy;
+	const struct header_field *from; /* NULL: there is none */
+	const char *from_address;        /* to use where there is none */
+	const char *domain;              /* for an address without one */
+	bool has_reply_to;               /* one that is not empty */
 };
 
 struct sender_plan {
@@ -59,6 +59,6 @@ bool sender_plan_drops(
  * Reports need an address that takes mail: those of others go there by the
  * original path, which is kept with the message. */
 const char *sender_reverse_path(
-	const struct conf_account *account, const char *path);
+	const struct sender_policy *policy, const char *path);
 
 #endif

@@ -75,7 +75,7 @@ static void finish_header(struct intake *in)
 		.message_id = message_id,
 		.from_address = in->setup->from_address,
 		.domain = in->setup->id_domain,
-		.account = in->setup->account,
+		.sender = in->setup->sender,
 		.now_s = now_s,
 		.utc_offset_s = 0,
 		.smtputf8 = in->setup->smtputf8,

@@ -24,9 +24,9 @@
 /* Of the buffer for it, kept between messages. */
 #define INTAKE_HEADER_KEEP (64 * 1024)
 
-struct conf_account;
 struct envelope;
 struct intake;
+struct sender_policy;
 
 /* All borrowed, and to live as long as the intake. */
 struct intake_setup {
@@ -40,10 +40,10 @@ struct intake_setup {
 	const char *client;
 	const char *host;
 	const char *protocol;
-	const char *id_domain;              /* for a missing Message-ID */
-	const struct conf_account *account; /* whose sender policy counts */
-	const char *from_address;           /* for a missing From */
-	bool smtputf8;                      /* the client asked for it */
+	const char *id_domain; /* for a missing Message-ID */
+	const struct sender_policy *sender;
+	const char *from_address; /* for a missing From */
+	bool smtputf8;            /* the client asked for it */
 };
 
 /* Starts a message; its id is drawn now. Returns NULL without memory. */

@@ -239,7 +239,7 @@ int session_begin_message(struct session *s, enum body_mode mode)
 			  : s->esmtp      ? "ESMTP"
 					  : "SMTP";
 	setup->id_domain = s->shared->id_domain;
-	setup->account = &s->shared->conf->accounts[0];
+	setup->sender = &s->shared->conf->accounts[0].sender;
 	setup->from_address = s->mail.env->reverse_path;
 	if (setup->from_address[0] == '\0')
 		setup->from_address = s->shared->conf->accounts[0].username;

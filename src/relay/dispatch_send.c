@@ -103,7 +103,7 @@ static struct attempt *make_attempt(
 	t->delivery.eight_bit = t->env->eight_bit;
 	t->delivery.smtputf8 = t->env->smtputf8;
 	t->delivery.reverse_path =
-		sender_reverse_path(settings, t->env->reverse_path);
+		sender_reverse_path(&settings->sender, t->env->reverse_path);
 	choose_recipients(t);
 	return t;
 }

@@ -5,7 +5,7 @@
 #ifndef GMRELAY_TESTS_SENDER_FIXTURE_H
 #define GMRELAY_TESTS_SENDER_FIXTURE_H
 
-#include "base/conf.h"
+#include "base/sender_policy.h"
 #include "base/util.h"
 #include "header_fixture.h"
 #include "proto/header_field.h"
@@ -14,37 +14,36 @@
 #define REST "Date: now\r\nMessage-ID: <1@a>\r\n"
 #define ME   "me@gmail.com"
 
-static char my_address[] = ME;
 static char alias_address[] = "Alias@example.com";
 static char *alias_list[] = {alias_address};
 
-static inline struct conf_account account_with(enum conf_from from)
+static inline struct sender_policy policy_with(enum sender_mode mode)
 {
-	return (struct conf_account){
-		.username = my_address,
-		.from = from,
+	return (struct sender_policy){
+		.mode = mode,
+		.account = ME,
 		.send_as = alias_list,
 		.send_as_count = COUNT_OF(alias_list),
 	};
 }
 
 static inline struct header_context context_of(
-	const struct conf_account *account)
+	const struct sender_policy *policy)
 {
 	struct header_context c = plain;
 
 	c.from_address = "root@localhost";
 	c.domain = "relay.example.org";
-	c.account = account;
+	c.sender = policy;
 	return c;
 }
 
 /* The repaired block of text without our Received and the last line. */
 static inline struct header_result repair_sender(
-	struct buf *out, const char *text, enum conf_from from)
+	struct buf *out, const char *text, enum sender_mode mode)
 {
-	const struct conf_account account = account_with(from);
-	const struct header_context c = context_of(&account);
+	const struct sender_policy policy = policy_with(mode);
+	const struct header_context c = context_of(&policy);
 	struct header_result result = repair(out, text, &c, NULL);
 	size_t skip = strlen(RECEIVED);
 

@@ -66,8 +66,8 @@ static void test_three_lines_and_defaults(void **state)
 	assert_int_equal(a->message_gap_ms, 1000);
 	assert_int_equal(a->daily_messages, 0);
 	assert_int_equal(a->daily_recipients, 0);
-	assert_int_equal(a->from, CONF_FROM_AUTO);
-	assert_int_equal(a->send_as_count, 0);
+	assert_int_equal(a->sender.mode, SENDER_AUTO);
+	assert_int_equal(a->sender.send_as_count, 0);
 	assert_int_equal(a->line, 1);
 	conf_free(&c);
 	conf_free(&c);
@@ -92,8 +92,9 @@ static const char everything[] =
 	" connect-timeout = 1s reply-timeout = 2s final-timeout = 3s\n"
 	" connections = 20 messages-per-connection = 1000\n"
 	" message-gap = 0 daily-messages = 5 daily-recipients = 6\n"
-	" from = keep send-as = {\"A@b.org\", c@d.org} }\n"
-	"account { username = 'y@example.org' password-file = '/q' }";
+	" from = auto send-as = {\"A@b.org\", c@d.org} }\n"
+	"account { username = 'y@example.org' password-file = '/q'"
+	" from = keep }";
 
 static void check_everything_global(const struct conf *c)
 {
@@ -147,14 +148,16 @@ static void check_everything_account(const struct conf *c)
 	assert_int_equal(a->message_gap_ms, 0);
 	assert_int_equal(a->daily_messages, 5);
 	assert_int_equal(a->daily_recipients, 6);
-	assert_int_equal(a->from, CONF_FROM_KEEP);
-	assert_int_equal(a->send_as_count, 2);
-	assert_string_equal(a->send_as[0], "A@b.org");
-	assert_string_equal(a->send_as[1], "c@d.org");
+	assert_int_equal(a->sender.mode, SENDER_AUTO);
+	assert_int_equal(a->sender.send_as_count, 2);
+	assert_string_equal(a->sender.send_as[0], "A@b.org");
+	assert_string_equal(a->sender.send_as[1], "c@d.org");
 	assert_int_equal(a->line, 15);
 	assert_string_equal(c->accounts[1].name, "default");
 	assert_string_equal(c->accounts[1].username, "y@example.org");
 	assert_int_equal(c->accounts[1].line, 22);
+	assert_int_equal(c->accounts[1].sender.mode, SENDER_KEEP);
+	assert_string_equal(c->accounts[1].sender.account, "y@example.org");
 }
 
 static void test_everything_written(void **state)

@@ -277,14 +277,14 @@ static const struct vector duplicates[] = {
 		"From: me@gmail.com\r\nTo:\r\n", 0},
 };
 
-static void check(const struct vector *v, const char *in, enum conf_from from)
+static void check(const struct vector *v, const char *in, enum sender_mode mode)
 {
 	struct header_result result;
 	struct buf out;
 	char text[2048];
 
 	snprintf(text, sizeof(text), "%s%s\r\n", REST, in);
-	result = repair_sender(&out, text, from);
+	result = repair_sender(&out, text, mode);
 	assert_memory_equal(out.data, REST, strlen(REST));
 	if (strcmp(out.data + strlen(REST), v->out) != 0 ||
 		result.repairs != v->repairs)
@@ -297,53 +297,53 @@ static void check(const struct vector *v, const char *in, enum conf_from from)
 }
 
 /* Once more over its own output: nothing changes. */
-static void check_again(const struct vector *v, enum conf_from from)
+static void check_again(const struct vector *v, enum sender_mode mode)
 {
 	struct vector again = {v->name, v->out, v->out, 0};
 
 	if (!(v->repairs & HEADER_ADDED_FROM))
-		check(&again, v->out, from);
+		check(&again, v->out, mode);
 }
 
-static void run(const struct vector *v, size_t count, enum conf_from from)
+static void run(const struct vector *v, size_t count, enum sender_mode mode)
 {
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		check(&v[i], v[i].in, from);
-		check_again(&v[i], from);
+		check(&v[i], v[i].in, mode);
+		check_again(&v[i], mode);
 	}
 }
 
 static void own_from(void **state)
 {
 	(void)state;
-	run(own, COUNT_OF(own), CONF_FROM_AUTO);
+	run(own, COUNT_OF(own), SENDER_AUTO);
 }
 
 static void foreign_from(void **state)
 {
 	(void)state;
-	run(foreign, COUNT_OF(foreign), CONF_FROM_AUTO);
+	run(foreign, COUNT_OF(foreign), SENDER_AUTO);
 }
 
 static void kept_from(void **state)
 {
 	(void)state;
-	run(kept, COUNT_OF(kept), CONF_FROM_KEEP);
+	run(kept, COUNT_OF(kept), SENDER_KEEP);
 }
 
 static void account_from(void **state)
 {
 	(void)state;
-	run(of_account, COUNT_OF(of_account), CONF_FROM_ACCOUNT);
+	run(of_account, COUNT_OF(of_account), SENDER_ACCOUNT);
 }
 
 static void duplicate_fields(void **state)
 {
 	(void)state;
-	run(duplicates, COUNT_OF(duplicates), CONF_FROM_AUTO);
-	run(duplicates, COUNT_OF(duplicates), CONF_FROM_KEEP);
+	run(duplicates, COUNT_OF(duplicates), SENDER_AUTO);
+	run(duplicates, COUNT_OF(duplicates), SENDER_KEEP);
 }
 
 /* An address that cannot be written in US-ASCII: the account can. */
@@ -353,15 +353,15 @@ static void utf8_address(void **state)
 	struct buf out;
 
 	(void)state;
-	result = repair_sender(&out, REST "From: \xc3\xb6@\xc3\xb6.lan\r\n\r\n",
-		CONF_FROM_AUTO);
+	result = repair_sender(
+		&out, REST "From: \xc3\xb6@\xc3\xb6.lan\r\n\r\n", SENDER_AUTO);
 	assert_int_equal(
 		result.repairs, HEADER_REWROTE_FROM | HEADER_ENCODED_8BIT);
 	assert_false(result.needs_smtputf8);
 	buf_free(&out);
 	/* to reply to it needs it as it is */
-	result = repair_sender(&out, REST "From: \xc3\xb6@\xc3\xb6.org\r\n\r\n",
-		CONF_FROM_AUTO);
+	result = repair_sender(
+		&out, REST "From: \xc3\xb6@\xc3\xb6.org\r\n\r\n", SENDER_AUTO);
 	assert_true(result.needs_smtputf8);
 	assert_non_null(
 		strstr(out.data, "Reply-To: \xc3\xb6@\xc3\xb6.org\r\n"));
@@ -381,7 +381,7 @@ static void long_from(void **state)
 	memset(text + len, 'x', 3000);
 	snprintf(text + len + 3000, sizeof(text) - len - 3000,
 		"\" <a@example.com>\r\n\r\n");
-	repair_sender(&out, text, CONF_FROM_AUTO);
+	repair_sender(&out, text, SENDER_AUTO);
 	assert_int_equal(count_fields(&out, "From", &f), 1);
 	assert_true(f.whole_len < 3 * SENDER_NAME_MAX);
 	assert_non_null(strstr(out.data, "=28a=40example=2Ecom=29"));
@@ -395,26 +395,26 @@ static void long_from(void **state)
 static void reverse_path(void **state)
 {
 	static const struct {
-		enum conf_from from;
+		enum sender_mode mode;
 		const char *path, *used;
 	} rows[] = {
-		{CONF_FROM_AUTO, "", ME},
-		{CONF_FROM_AUTO, "root@localhost", ME},
-		{CONF_FROM_AUTO, "a@example.org", ME},
-		{CONF_FROM_AUTO, "ME@gmail.com", "ME@gmail.com"},
-		{CONF_FROM_AUTO, "alias@example.COM", "alias@example.COM"},
-		{CONF_FROM_ACCOUNT, "", ME},
-		{CONF_FROM_ACCOUNT, "alias@example.com", ME},
-		{CONF_FROM_KEEP, "", ME},
-		{CONF_FROM_KEEP, "a@example.org", "a@example.org"},
+		{SENDER_AUTO, "", ME},
+		{SENDER_AUTO, "root@localhost", ME},
+		{SENDER_AUTO, "a@example.org", ME},
+		{SENDER_AUTO, "ME@gmail.com", "ME@gmail.com"},
+		{SENDER_AUTO, "alias@example.COM", "alias@example.COM"},
+		{SENDER_ACCOUNT, "", ME},
+		{SENDER_ACCOUNT, "alias@example.com", ME},
+		{SENDER_KEEP, "", ME},
+		{SENDER_KEEP, "a@example.org", "a@example.org"},
 	};
-	struct conf_account account;
+	struct sender_policy policy;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < COUNT_OF(rows); i++) {
-		account = account_with(rows[i].from);
-		assert_string_equal(sender_reverse_path(&account, rows[i].path),
+		policy = policy_with(rows[i].mode);
+		assert_string_equal(sender_reverse_path(&policy, rows[i].path),
 			rows[i].used);
 	}
 }

@@ -72,9 +72,9 @@ static void check_from(const struct buf *out, bool own_only)
 	assert_true(count_fields(out, "X-Original-From", &f) <= 1);
 }
 
-static void check_value(const char *value, enum conf_from from)
+static void check_value(const char *value, enum sender_mode mode)
 {
-	const bool keep = from == CONF_FROM_KEEP;
+	const bool keep = mode == SENDER_KEEP;
 	struct buf text, out, again;
 	struct header_result result;
 
@@ -82,11 +82,11 @@ static void check_value(const char *value, enum conf_from from)
 	assert_int_equal(buf_add_string(&text, REST "From: "), 0);
 	assert_int_equal(buf_add_string(&text, value), 0);
 	assert_int_equal(buf_add_string(&text, "\r\n\r\n"), 0);
-	result = repair_sender(&out, text.data, from);
+	result = repair_sender(&out, text.data, mode);
 	check_block(&out, !result.needs_smtputf8);
 	check_from(&out, !keep);
 	assert_int_equal(buf_add_string(&out, "\r\n"), 0);
-	result = repair_sender(&again, out.data, from);
+	result = repair_sender(&again, out.data, mode);
 	out.len -= 2;
 	out.data[out.len] = '\0';
 	assert_string_equal(again.data, out.data);
@@ -98,90 +98,91 @@ static void check_value(const char *value, enum conf_from from)
 	buf_free(&again);
 }
 
+static const char *const bad_values[] = {
+	/* fields inside encoded-words, both ways */
+	"=?UTF-8?Q?a=0D=0ABcc:_x@example.com?= <a@x.lan>",
+	"=?UTF-8?B?YQ0KQmNjOiB4QGV4YW1wbGUuY29t?= <a@x.lan>",
+	"\"=?UTF-8?Q?a=0D=0A=0D=0Abody?=\" <a@x.lan>",
+	"=?UTF-8?Q?=00?= <a@x.lan>",
+	"=?UTF-8?Q?=22_<me@gmail.com>,_=22?= <a@x.lan>",
+	/* an encoded-word that decodes to another */
+	"=?UTF-8?Q?=3D=3FUTF-8=3FQ=3Fa=0D=0Ab=3F=3D?= <a@x.lan>",
+	"=?UTF-8?Q?=3D?= =?UTF-8?Q?=3FUTF-8=3FQ=3Fx=3F=3D?= <a@x.lan>",
+	"=?x-a?Q?\",<>?= <a@x.lan>",
+	"=?x-a?Q?a?==?x-a?Q?b?= <a@x.lan>",
+	"=?UTF-8?B?!!!?= <a@x.lan>",
+	"=?UTF-8?Q?=C3?= =?UTF-8?Q?=BC?= <a@x.lan>",
+	"=?UTF-8?Q?=C3?= =?x-a?Q?=BC?= <a@x.lan>",
+	"=?UTF-8?Q?=FF=FE?= <a@x.lan>",
+	"=?UTF-8?Q?a b?= <a@x.lan>",
+	"=?=?=?=?=?",
+	"=?UTF-8?Q?a",
+	"=\?\?Q?a?= <a@x.lan>",
+	/* ends that miss */
+	"\"",
+	"\"\\",
+	"(",
+	"((((",
+	"<",
+	"<<<<",
+	"\"a <b@x.lan>",
+	"(a <b@x.lan>",
+	"<a@x.lan",
+	"a@x.lan>",
+	"a\\",
+	")",
+	">",
+	";",
+	":",
+	",",
+	"@",
+	"@@",
+	"a@",
+	"<@>",
+	"<@a:>",
+	"a@b@c",
+	"::",
+	"a:",
+	"a:b:c@x.lan;;",
+	"<me@gmail.com> <a@x.lan>",
+	"a@x.lan <me@gmail.com> b",
+	"me@gmail.com <a@x.lan>",
+	"(me@gmail.com)",
+	"\"me@gmail.com\"",
+	"<(me@gmail.com)>",
+	"\"me\"@gmail.com",
+	"me(x)@gmail.com",
+	"me @ gmail.com",
+	"me@gmail.com.",
+	"<\"me\"@gmail.com>",
+	"<me@gmail.com >",
+	"me@gmail.com\x01",
+	"\x01 <me@gmail.com>",
+	"\x80\xff <me@gmail.com>",
+	"a\r\n b\r\n\t<a@x.lan>",
+	"a\r\n \r\n <me@gmail.com>",
+	"me\xc2\x80@gmail.com",
+	"\xe2\x80\xae <a@x.lan>",
+	"[a@b] <me@gmail.com>",
+	"a@[",
+	"a@[b c]",
+	"a@[::1]",
+	"root, me@gmail.com",
+	"me@gmail.com,",
+	",me@gmail.com",
+	"x: me@gmail.com",
+	"x: me@gmail.com;, a@x.lan",
+};
+
 static void samples(void **state)
 {
-	static const char *const rows[] = {
-		/* fields inside encoded-words, both ways */
-		"=?UTF-8?Q?a=0D=0ABcc:_x@example.com?= <a@x.lan>",
-		"=?UTF-8?B?YQ0KQmNjOiB4QGV4YW1wbGUuY29t?= <a@x.lan>",
-		"\"=?UTF-8?Q?a=0D=0A=0D=0Abody?=\" <a@x.lan>",
-		"=?UTF-8?Q?=00?= <a@x.lan>",
-		"=?UTF-8?Q?=22_<me@gmail.com>,_=22?= <a@x.lan>",
-		/* an encoded-word that decodes to another */
-		"=?UTF-8?Q?=3D=3FUTF-8=3FQ=3Fa=0D=0Ab=3F=3D?= <a@x.lan>",
-		"=?UTF-8?Q?=3D?= =?UTF-8?Q?=3FUTF-8=3FQ=3Fx=3F=3D?= <a@x.lan>",
-		"=?x-a?Q?\",<>?= <a@x.lan>",
-		"=?x-a?Q?a?==?x-a?Q?b?= <a@x.lan>",
-		"=?UTF-8?B?!!!?= <a@x.lan>",
-		"=?UTF-8?Q?=C3?= =?UTF-8?Q?=BC?= <a@x.lan>",
-		"=?UTF-8?Q?=C3?= =?x-a?Q?=BC?= <a@x.lan>",
-		"=?UTF-8?Q?=FF=FE?= <a@x.lan>",
-		"=?UTF-8?Q?a b?= <a@x.lan>",
-		"=?=?=?=?=?",
-		"=?UTF-8?Q?a",
-		"=\?\?Q?a?= <a@x.lan>",
-		/* ends that miss */
-		"\"",
-		"\"\\",
-		"(",
-		"((((",
-		"<",
-		"<<<<",
-		"\"a <b@x.lan>",
-		"(a <b@x.lan>",
-		"<a@x.lan",
-		"a@x.lan>",
-		"a\\",
-		")",
-		">",
-		";",
-		":",
-		",",
-		"@",
-		"@@",
-		"a@",
-		"<@>",
-		"<@a:>",
-		"a@b@c",
-		"::",
-		"a:",
-		"a:b:c@x.lan;;",
-		"<me@gmail.com> <a@x.lan>",
-		"a@x.lan <me@gmail.com> b",
-		"me@gmail.com <a@x.lan>",
-		"(me@gmail.com)",
-		"\"me@gmail.com\"",
-		"<(me@gmail.com)>",
-		"\"me\"@gmail.com",
-		"me(x)@gmail.com",
-		"me @ gmail.com",
-		"me@gmail.com.",
-		"<\"me\"@gmail.com>",
-		"<me@gmail.com >",
-		"me@gmail.com\x01",
-		"\x01 <me@gmail.com>",
-		"\x80\xff <me@gmail.com>",
-		"a\r\n b\r\n\t<a@x.lan>",
-		"a\r\n \r\n <me@gmail.com>",
-		"me\xc2\x80@gmail.com",
-		"\xe2\x80\xae <a@x.lan>",
-		"[a@b] <me@gmail.com>",
-		"a@[",
-		"a@[b c]",
-		"a@[::1]",
-		"root, me@gmail.com",
-		"me@gmail.com,",
-		",me@gmail.com",
-		"x: me@gmail.com",
-		"x: me@gmail.com;, a@x.lan",
-	};
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < COUNT_OF(rows); i++) {
-		check_value(rows[i], CONF_FROM_AUTO);
-		check_value(rows[i], CONF_FROM_ACCOUNT);
-		check_value(rows[i], CONF_FROM_KEEP);
+	for (i = 0; i < COUNT_OF(bad_values); i++) {
+		check_value(bad_values[i], SENDER_AUTO);
+		check_value(bad_values[i], SENDER_ACCOUNT);
+		check_value(bad_values[i], SENDER_KEEP);
 	}
 }
 
@@ -207,7 +208,7 @@ static void random_values(void **state)
 			len += (size_t)snprintf(
 				value + len, sizeof(value) - len, "%s", piece);
 		}
-		check_value(value, (enum conf_from)(round % 3));
+		check_value(value, (enum sender_mode)(round % 3));
 	}
 }
 
@@ -223,7 +224,7 @@ static void check_large(const char *begin, const char *unit)
 	for (; len + n <= LARGE; len += n)
 		memcpy(value + len, unit, n);
 	value[len] = '\0';
-	check_value(value, CONF_FROM_AUTO);
+	check_value(value, SENDER_AUTO);
 	free(value);
 }
 
