@@ -56,7 +56,7 @@ static void check_block(const struct buf *out, bool ascii)
 static void check_from(const struct buf *out, bool own_only)
 {
 	struct mailbox m;
-	struct header_field f;
+	struct header_field f = {0};
 
 	assert_int_equal(count_fields(out, "From", &f), 1);
 	mailbox_first(&m, f.value, f.value_len);
