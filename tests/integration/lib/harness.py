@@ -241,6 +241,9 @@ def main():
     signal.signal(signal.SIGALRM, on_alarm)
     # a scenario that is ended from outside must not leave daemons behind
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # a shell's background job inherits these ignored, and so would the daemons
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     print("1..%d" % len(chosen), flush=True)
     verdicts = [run(i, function) for i, function in enumerate(chosen, 1)]
     if Test.shared_pki:
