@@ -7,9 +7,11 @@
 #include "base/util.h"
 
 #include <ifaddrs.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 struct check {
 	struct conf_report *report;
@@ -183,6 +185,19 @@ static bool is_own_interface(const struct in6_addr *ip)
 	return found;
 }
 
+/* The name as configured, or as the system has it; no look-up is made. */
+static bool is_own_name(const struct check *c, const char *host)
+{
+	char system_name[HOST_NAME_MAX + 1];
+
+	if (good(c, 0, "hostname") && strcasecmp(host, c->conf->hostname) == 0)
+		return true;
+	if (gethostname(system_name, sizeof(system_name)) != 0)
+		return false;
+	system_name[HOST_NAME_MAX] = '\0';
+	return strcasecmp(host, system_name) == 0;
+}
+
 /* True when a connection to the account's host would end at this listener. */
 static bool reaches(const struct check *c, const struct conf_account *account,
 	const struct conf_address *listener)
@@ -197,8 +212,7 @@ static bool reaches(const struct check *c, const struct conf_account *account,
 		return conf_ip_is_loopback(&host) || conf_ip_is_any(&host) ||
 		       memcmp(&host, &own, sizeof(own)) == 0 ||
 		       (conf_ip_is_any(&own) && is_own_interface(&host));
-	return !conf_ip_is_loopback(&own) && good(c, 0, "hostname") &&
-	       strcasecmp(account->host, c->conf->hostname) == 0;
+	return !conf_ip_is_loopback(&own) && is_own_name(c, account->host);
 }
 
 static void check_loop(const struct check *c, unsigned section)

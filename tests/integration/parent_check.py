@@ -2,6 +2,7 @@
 the cure, before anything is started."""
 import os
 import re
+import socket
 import subprocess
 
 from lib.daemon import GMRELAYD, RECEIVER_UID, RELAY_UID
@@ -112,6 +113,7 @@ def an_upstream_that_is_ourselves_is_refused(t):
         ({"host": "::1"}, ["[::1]:2525"]),
         ({"host": "127.0.0.1"}, ["127.0.0.1:2626", "0.0.0.0:2525"]),
         ({"host": "relay.example.org"}, ["0.0.0.0:2525"]),
+        ({"host": socket.gethostname()}, ["0.0.0.0:2525"]),
     )
     for account, listen in loops:
         daemon = t.daemon(None, account=dict(account, port=2525),
