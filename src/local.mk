@@ -99,6 +99,8 @@ libgmrelay_a_SOURCES = \
 	src/receiver/replies.h \
 	src/receiver/session.c \
 	src/receiver/session.h \
+	src/receiver/session_internal.h \
+	src/receiver/session_message.c \
 	src/receiver/verbs.c \
 	src/receiver/verbs.h \
 	src/relay/account.c \

@@ -8,7 +8,7 @@
  */
 #include "config.h"
 
-#include "receiver/session.h"
+#include "receiver/session_internal.h"
 
 #include "base/conf.h"
 #include "base/counters.h"
@@ -91,164 +91,6 @@ void session_reply(struct session *s, enum rx_reply reply)
 	session_reply_detail(s, reply, NULL);
 }
 
-uint64_t session_size_max(const struct session *s)
-{
-	uint64_t upstream = journal_upstream_size(s->shared->journal);
-
-	if (s->shared->conf->message_size > 0)
-		return s->shared->conf->message_size;
-	if (upstream == 0)
-		upstream = UPSTREAM_SIZE_DEFAULT;
-	return upstream > SIZE_RESERVE ? upstream - SIZE_RESERVE : upstream;
-}
-
-void session_reply_too_big(struct session *s)
-{
-	const uint64_t max = session_size_max(s);
-	char detail[128];
-
-	snprintf(detail, sizeof(detail),
-		"the limit is %llu octets (%.1f MB), %s",
-		(unsigned long long)max, (double)max / 1e6,
-		s->shared->conf->message_size > 0
-			? "by the setting message-size"
-			: "which is what the upstream server takes");
-	session_reply_detail(s, RX_TOO_BIG, detail);
-}
-
-/* --- the message ---------------------------------------------------------- */
-
-static void say_outcome(struct session *s, enum rx_reply reply)
-{
-	char id[HEX64_SIZE];
-
-	mail_log_outcome(&s->mail, reply, s->peer.log, s->shared->counters);
-	if (reply == RX_TOO_BIG) {
-		session_reply_too_big(s);
-	} else if (reply == RX_QUEUED) {
-		s->errors = 0;
-		session_reply_detail(
-			s, reply, hex64(id, intake_id(s->mail.intake)));
-	} else {
-		session_reply(s, reply);
-	}
-}
-
-/* The message is over: says how it went and makes room for the next one. */
-static void conclude(struct session *s, enum rx_reply reply)
-{
-	say_outcome(s, reply);
-	session_reset(s);
-}
-
-static void end_message(struct session *s)
-{
-	struct mail *m = &s->mail;
-
-	m->ended_ms = clock_boot_ms();
-	intake_end(m->intake);
-	if (intake_problem(m->intake) != RX_NONE) {
-		conclude(s, intake_problem(m->intake));
-		return;
-	}
-	session_set_state(s, SESSION_COMMIT);
-	s->paused |= SESSION_PAUSE_COMMIT;
-	intake_commit(m->intake, m->env);
-}
-
-static void feed(struct session *s, const char *data, size_t len, size_t *used,
-	int *ended)
-{
-	*ended = intake_feed(s->mail.intake, data, len, used);
-	if (!*ended && intake_waits(s->mail.intake))
-		s->paused |= SESSION_PAUSE_DRAFT;
-}
-
-static enum session_next take_data(
-	struct session *s, const char *data, size_t len, size_t *used)
-{
-	int ended;
-
-	feed(s, data, len, used, &ended);
-	if (ended)
-		end_message(s);
-	return SESSION_CONTINUE;
-}
-
-/* RFC 3030 section 2: one reply a chunk. After one that failed, and was not the
- * last, the transaction stays until RSET. */
-static void end_chunk(struct session *s)
-{
-	char octets[32];
-
-	s->chunk.open = false;
-	if (s->chunk.verdict != RX_NONE) {
-		session_reply(s, s->chunk.verdict);
-	} else if (s->chunk.last) {
-		end_message(s);
-	} else if (intake_problem(s->mail.intake) != RX_NONE) {
-		say_outcome(s, intake_problem(s->mail.intake));
-	} else {
-		snprintf(octets, sizeof(octets), "%llu",
-			(unsigned long long)s->chunk.size);
-		session_reply_detail(s, RX_CHUNK_OK, octets);
-	}
-}
-
-static enum session_next take_chunk(
-	struct session *s, const char *data, size_t len, size_t *used)
-{
-	int ended;
-
-	if (len > s->chunk.left)
-		len = (size_t)s->chunk.left;
-	*used = len;
-	if (s->chunk.verdict == RX_NONE)
-		feed(s, data, len, used, &ended);
-	s->chunk.left -= len;
-	if (s->chunk.left == 0)
-		end_chunk(s);
-	return s->expelled ? SESSION_CLOSE : SESSION_CONTINUE;
-}
-
-void session_begin_chunk(struct session *s)
-{
-	s->chunk.open = true;
-	s->chunk.left = s->chunk.size;
-	if (s->chunk.left == 0)
-		end_chunk(s);
-}
-
-static void on_draft_resume(void *arg);
-static void on_draft_done(void *arg, enum draft_result result);
-
-int session_begin_message(struct session *s, enum body_mode mode)
-{
-	struct intake_setup *setup = &s->mail.setup;
-
-	setup->journal = s->shared->journal;
-	setup->callbacks.on_resume = on_draft_resume;
-	setup->callbacks.on_done = on_draft_done;
-	setup->callbacks.arg = s;
-	setup->scratch = &s->shared->scratch;
-	setup->size_max = session_size_max(s);
-	setup->helo = s->helo[0] != '\0' ? s->helo : "unknown";
-	setup->client = s->peer.literal;
-	setup->host = s->shared->host;
-	setup->protocol = setup->smtputf8 ? "UTF8SMTP"
-			  : s->esmtp      ? "ESMTP"
-					  : "SMTP";
-	setup->id_domain = s->shared->id_domain;
-	setup->sender = &s->shared->conf->accounts[0].sender;
-	setup->from_address = s->mail.env->reverse_path;
-	if (setup->from_address[0] == '\0')
-		setup->from_address = s->shared->conf->accounts[0].username;
-	snprintf(s->mail.env->client, sizeof(s->mail.env->client), "%s",
-		s->peer.text);
-	s->mail.intake = intake_new(setup, mode);
-	return s->mail.intake != NULL ? 0 : -1;
-}
-
 /* --- input ---------------------------------------------------------------- */
 
 static enum session_next take_command(
@@ -281,9 +123,9 @@ static enum session_next take(
 	struct session *s, const char *data, size_t len, size_t *used)
 {
 	if (s->state == SESSION_DATA)
-		return take_data(s, data, len, used);
+		return session_take_data(s, data, len, used);
 	if (s->chunk.open)
-		return take_chunk(s, data, len, used);
+		return session_take_chunk(s, data, len, used);
 	return take_command(s, data, len, used);
 }
 
@@ -313,8 +155,7 @@ static enum session_next take_all(
 	return SESSION_CONTINUE;
 }
 
-/* Goes on with what was held. */
-static enum session_next take_held(struct session *s)
+enum session_next session_take_held(struct session *s)
 {
 	const size_t len = s->held.len;
 
@@ -450,8 +291,7 @@ static void stop_reading(struct session *s)
 	s->reading = false;
 }
 
-/* The end of every turn, and the one place where a session ends. */
-static void session_settle(struct session *s, enum session_next next)
+void session_settle(struct session *s, enum session_next next)
 {
 	if (next != SESSION_CLOSE && s->shared->draining &&
 		!has_transaction(s) && !s->chunk.open &&
@@ -505,29 +345,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 		s->gone = true;
 	flush(s);
 	if (!s->gone && s->state != SESSION_CLOSING)
-		next = take_held(s);
+		next = session_take_held(s);
 	session_settle(s, next);
-}
-
-static void on_draft_resume(void *arg)
-{
-	struct session *s = arg;
-
-	intake_resume(s->mail.intake);
-	s->paused &= ~(unsigned)SESSION_PAUSE_DRAFT;
-	session_settle(s, take_held(s));
-}
-
-static void on_draft_done(void *arg, enum draft_result result)
-{
-	struct session *s = arg;
-
-	s->paused &= ~(unsigned)(SESSION_PAUSE_DRAFT | SESSION_PAUSE_COMMIT);
-	if (s->state == SESSION_COMMIT)
-		conclude(s, mail_reply_of(result));
-	else
-		intake_refuse(s->mail.intake, mail_reply_of(result));
-	session_settle(s, s->gone ? SESSION_CLOSE : take_held(s));
 }
 
 /* --- the beginning -------------------------------------------------------- */
