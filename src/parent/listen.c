@@ -363,8 +363,6 @@ static int add_path(struct opening *o, enum listen_kind kind, const char *path,
 {
 	struct listen_socket s = {.fd = -1, .kind = kind};
 
-	if (path[0] == '\0') /* switched off */
-		return 0;
 	if (unixsock_address(path, (struct sockaddr_un *)&s.wanted, err) != 0)
 		return -1;
 	return add_socket(o, &s, false, err);

@@ -213,20 +213,6 @@ static void test_all_kinds(void **state)
 	listen_free(&set, NULL);
 }
 
-static void test_paths_switched_off(void **state)
-{
-	struct setting *s = *state;
-	struct listen_set *set;
-
-	s->control[0] = '\0';
-	s->submit[0] = '\0';
-	add(s, "127.0.0.1", 0);
-	set = must_open(s, NULL);
-	assert_int_equal(set->count, 1);
-	assert_int_equal(listen_control(set), -1);
-	listen_free(&set, NULL);
-}
-
 static void test_reload_keeps_and_replaces(void **state)
 {
 	struct setting *s = *state;
@@ -514,7 +500,6 @@ int main(void)
 	cmocka_unit_test_setup_teardown(test, setting_new, setting_free)
 	const struct CMUnitTest tests[] = {
 		WITH_SETTING(test_all_kinds),
-		WITH_SETTING(test_paths_switched_off),
 		WITH_SETTING(test_reload_keeps_and_replaces),
 		WITH_SETTING(test_reload_that_fails_changes_nothing),
 		WITH_SETTING(test_bind_failures_have_words),
