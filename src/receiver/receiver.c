@@ -301,11 +301,13 @@ static void on_packet(struct receiver *r, struct channel_packet *packet)
 		if (packet->fd >= 0)
 			journal_set_link(r->shared.journal, packet->fd);
 		return;
+	case CHANNEL_PEER_GONE:
+		journal_peer_gone(r->shared.journal);
+		break;
 	case CHANNEL_DRAIN:
 		drain(r);
 		break;
 	default:
-		/* the relay's death is followed by a new link */
 		break;
 	}
 	if (packet->fd >= 0)
@@ -327,6 +329,17 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
 	/* the parent is gone; what was accepted is finished */
 	log_warn("stop reason=\"the parent process is gone\"");
 	event_del(r->channel);
+	drain(r);
+}
+
+/* Only another process gets another link. */
+static void on_link_lost(void *arg)
+{
+	struct receiver *r = arg;
+
+	if (!r->shared.draining)
+		log_err("stop reason=\"the link to the relay was closed, and "
+			"it lives: starting again\"");
 	drain(r);
 }
 
@@ -389,6 +402,7 @@ static int start(struct receiver *r)
 		log_err("start reason=\"%s\"", err.text);
 		return -1;
 	}
+	journal_watch_link(r->shared.journal, on_link_lost, r);
 	r->channel = new_event(
 		r, role->channel_fd, EV_READ | EV_PERSIST, on_channel);
 	r->accept_pause = new_event(r, -1, 0, on_accept_pause_over);

@@ -305,6 +305,26 @@ static void link_close(struct journal *j)
 	j->link_fd = -1;
 }
 
+static void on_lost(evutil_socket_t fd, short what, void *arg)
+{
+	struct journal *j = arg;
+
+	(void)fd;
+	(void)what;
+	if (j->on_lost != NULL)
+		j->on_lost(j->lost_arg);
+}
+
+/* The link is no more, for a reason that is still to be told. */
+static void link_lost(struct journal *j)
+{
+	const struct timeval delay = {
+		JOURNAL_LOST_MS / 1000, JOURNAL_LOST_MS % 1000 * 1000};
+
+	link_close(j);
+	evtimer_add(j->lost, &delay);
+}
+
 /* A statement with these was sent: nobody needs them any more. */
 static void drop_finished_segments(struct journal *j)
 {
@@ -338,7 +358,7 @@ static void send_statement(struct journal *j)
 	if (rc == 0)
 		event_add(j->link_write, NULL);
 	if (rc < 0)
-		link_close(j);
+		link_lost(j);
 	if (rc <= 0)
 		return;
 	j->statement_due = false;
@@ -443,12 +463,24 @@ static void on_link_readable(evutil_socket_t fd, short what, void *arg)
 		journal_state_soon(j);
 	}
 	if (rc < 0)
-		link_close(j);
+		link_lost(j);
+}
+
+void journal_peer_gone(struct journal *j)
+{
+	link_close(j);
+	evtimer_del(j->lost);
+}
+
+void journal_watch_link(struct journal *j, void (*fn)(void *arg), void *arg)
+{
+	j->on_lost = fn;
+	j->lost_arg = arg;
 }
 
 void journal_set_link(struct journal *j, int link_fd)
 {
-	link_close(j);
+	journal_peer_gone(j);
 	j->link_fd = link_fd;
 	j->received = 0;
 	j->link_read = event_new(
@@ -485,7 +517,8 @@ struct journal *journal_new(struct event_base *base, struct err *err)
 	buf_init(&j->scratch, JOURNAL_RECORD_MAX + 2 * JOURNAL_BLOCK);
 	j->settle = event_new(base, -1, 0, on_settle, j);
 	j->waits = evtimer_new(base, on_waits, j);
-	if (j->settle == NULL || j->waits == NULL)
+	j->lost = evtimer_new(base, on_lost, j);
+	if (j->settle == NULL || j->waits == NULL || j->lost == NULL)
 		abort();
 	j->committer = worker_new(base, "committer", err);
 	if (j->committer != NULL)
@@ -521,6 +554,7 @@ void journal_free(struct journal **jp)
 	}
 	event_free(j->settle);
 	event_free(j->waits);
+	event_free(j->lost);
 	buf_free(&j->scratch);
 	free(j);
 }

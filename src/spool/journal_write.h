@@ -18,6 +18,7 @@
 #define DRAFT_MEMORY_MAX (64 * 1024)   /* beyond, a file of its own */
 #define DRAFT_PIECE_MAX  (1024 * 1024) /* given to draft_add() at once */
 #define JOURNAL_WAIT_MS  5000          /* for a segment or body: then 452 */
+#define JOURNAL_LOST_MS  10000         /* a link ended, and nobody said why */
 
 struct draft;
 struct envelope;
@@ -31,6 +32,17 @@ struct journal *journal_new(struct event_base *base, struct err *err);
 /* Takes link_fd (this end of a new link; owned from here on) in place of the
  * old one, and tells the new relay what is held. */
 void journal_set_link(struct journal *j, int link_fd);
+
+/* The relay is dead: the link is no more, another one comes with another relay.
+ */
+void journal_peer_gone(struct journal *j);
+
+/* A link that ends while the relay lives was closed for what was said on it, by
+ * either side, and no other one comes: without segments all mail is answered
+ * 452. on_lost is called when neither journal_peer_gone() nor a new link
+ * followed such an end within JOURNAL_LOST_MS. */
+void journal_watch_link(
+	struct journal *j, void (*on_lost)(void *arg), void *arg);
 
 /* SIZE as the relay has learnt it from upstream; 0 until known. */
 uint64_t journal_upstream_size(const struct journal *j);

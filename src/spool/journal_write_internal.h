@@ -90,6 +90,9 @@ struct journal {
 	struct event *link_read;
 	struct event *link_write;
 	int link_fd;
+	struct event *lost; /* timer: the link has ended, why? */
+	void (*on_lost)(void *arg);
+	void *lost_arg;
 	uint64_t received; /* hand-overs, on this link */
 	uint64_t upstream_size;
 	bool statement_due;

@@ -129,6 +129,22 @@ void journal_set_link(struct journal *j, int link_fd)
 	(void)j;
 	state.links++;
 	close(link_fd);
+	if (state.lose_links)
+		state.on_lost(state.lost_arg);
+}
+
+void journal_peer_gone(struct journal *j)
+{
+	(void)j;
+	state.gone++;
+}
+
+void journal_watch_link(
+	struct journal *j, void (*on_lost)(void *arg), void *arg)
+{
+	(void)j;
+	state.on_lost = on_lost;
+	state.lost_arg = arg;
 }
 
 uint64_t journal_upstream_size(const struct journal *j)

@@ -30,12 +30,16 @@ struct fake_journal {
 			    never */
 	size_t break_at; /* the draft breaks then, before its commit; 0: never
 			  */
+	bool lose_links; /* a link is lost as soon as it comes */
 	uint64_t upstream_size;
 	/* what it got */
 	struct fake_message messages[FAKE_MESSAGES_MAX]; /* committed */
 	size_t count;
 	size_t drafts; /* alive */
-	int links;     /* journal_set_link() calls */
+	void (*on_lost)(void *arg);
+	void *lost_arg;
+	int links; /* journal_set_link() calls */
+	int gone;  /* journal_peer_gone() calls */
 };
 
 /* The one there is. Cleared by fake_reset(). */

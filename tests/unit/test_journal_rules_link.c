@@ -497,6 +497,66 @@ static void upstreams_size_is_told(void **state)
 	assert_true(journal_upstream_size(rig->journal) == 35882577);
 }
 
+static void count_loss(void *arg)
+{
+	(*(unsigned *)arg)++;
+}
+
+/* Turns until the receiver has no link any more, then long after that. */
+static void outwait_the_end(struct rig *rig)
+{
+	while (rig->journal->link_fd >= 0)
+		rig_turn(rig);
+	io_advance_ms(JOURNAL_LOST_MS);
+	rig_settle(rig);
+}
+
+/* Whichever side closed it for what was said on it. */
+static void a_link_that_ends_while_both_live_is_lost(void **state)
+{
+	struct rig *rig = *state;
+	unsigned lost = 0;
+
+	rig_start(rig);
+	journal_watch_link(rig->journal, count_loss, &lost);
+	/* the relay has closed its side: it may be dead, wait and see */
+	shutdown(rig->reader->link_fd, SHUT_RDWR);
+	while (rig->journal->link_fd >= 0)
+		rig_turn(rig);
+	io_advance_ms(JOURNAL_LOST_MS / 2);
+	rig_settle(rig);
+	assert_int_equal(lost, 0);
+	/* and then another one lives */
+	rig_connect(rig);
+	io_advance_ms(JOURNAL_LOST_MS);
+	rig_settle(rig);
+	assert_int_equal(lost, 0);
+	/* it is dead: the next one may take its time */
+	shutdown(rig->reader->link_fd, SHUT_RDWR);
+	while (rig->journal->link_fd >= 0)
+		rig_turn(rig);
+	journal_peer_gone(rig->journal);
+	io_advance_ms(JOURNAL_LOST_MS);
+	rig_settle(rig);
+	assert_int_equal(lost, 0);
+	/* told before the end was seen */
+	rig_connect(rig);
+	shutdown(rig->reader->link_fd, SHUT_RDWR);
+	journal_peer_gone(rig->journal);
+	outwait_the_end(rig);
+	assert_int_equal(lost, 0);
+	/* nobody says why */
+	rig_connect(rig);
+	shutdown(rig->reader->link_fd, SHUT_RDWR);
+	outwait_the_end(rig);
+	assert_int_equal(lost, 1);
+	/* nobody asks: no harm */
+	journal_watch_link(rig->journal, NULL, NULL);
+	rig_connect(rig);
+	shutdown(rig->reader->link_fd, SHUT_RDWR);
+	outwait_the_end(rig);
+}
+
 #define RULE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -517,6 +577,7 @@ int main(void)
 		RULE(a_released_body_waits_until_its_record_was_read),
 		RULE(a_full_socket_loses_nothing),
 		RULE(upstreams_size_is_told),
+		RULE(a_link_that_ends_while_both_live_is_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

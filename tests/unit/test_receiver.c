@@ -48,6 +48,7 @@ struct role_process {
 	struct listener listeners[2];
 	struct role role;
 	unsigned files_max; /* RLIMIT_NOFILE for it; 0: as it is */
+	bool lose_links;    /* its journal does */
 	struct sockaddr_in smtp;
 	struct sockaddr_un submit;
 	int channel; /* our end */
@@ -132,6 +133,7 @@ static void run_child(struct role_process *p)
 		setrlimit(RLIMIT_NOFILE, &limit);
 	log_set_role("receiver");
 	fake_reset();
+	fake_journal()->lose_links = p->lose_links;
 	exit(receiver_run(&p->role));
 }
 
@@ -402,6 +404,28 @@ static void a_link_is_taken(void **state)
 	expect_end(&p);
 }
 
+/* Only another process gets another one. */
+static void a_link_that_is_lost_ends_it(void **state)
+{
+	struct role_process p;
+	struct err err;
+	int fds[2], fd;
+
+	(void)state;
+	configure(&p);
+	p.lose_links = true;
+	start(&p);
+	fd = connect_smtp(&p);
+	expect_greeting(fd);
+	assert_int_equal(channel_pair(fds, &err), 0);
+	tell(&p, CHANNEL_LINK, fds[1]);
+	close(fds[1]);
+	expect(fd, "", "421 4.3.2");
+	expect_end(&p);
+	close(fd);
+	close(fds[0]);
+}
+
 static void the_watchdog_is_fed(void **state)
 {
 	struct role_process p;
@@ -476,6 +500,7 @@ int main(void)
 		cmocka_unit_test(draining_lets_transactions_end),
 		cmocka_unit_test(draining_comes_to_an_end),
 		cmocka_unit_test(a_link_is_taken),
+		cmocka_unit_test(a_link_that_is_lost_ends_it),
 		cmocka_unit_test(the_watchdog_is_fed),
 		cmocka_unit_test(no_descriptor_left),
 		cmocka_unit_test(signals_are_the_parents),
