@@ -55,7 +55,7 @@ struct message *dispatch_add(struct dispatch *d, uint64_t id,
 	if (place != NULL)
 		m->place = *place;
 	m->slot = route();
-	m->since_ms = clock_boot_ms();
+	m->since_ms = m->round_ms = clock_boot_ms();
 	m->paused_ms = account_paused_total_ms(dispatch_slot(d, m)->account);
 	if (schedule_add(
 		    dispatch_slot(d, m)->schedule, &m->scheduled, due_ms) != 0)

@@ -46,6 +46,8 @@ struct message {
 	struct journal_place place; /* segment NULL: in queue/ */
 	int64_t since_ms;  /* boot clock: its kept times count from here */
 	int64_t paused_ms; /* account_paused_total_ms() at that time */
+	int64_t round_ms;  /* boot clock: when its last round of attempts
+			      ended, or it was taken up */
 	uint8_t stage;     /* enum message_stage */
 	uint8_t slot;
 	bool to_hold; /* the job under way ends in a hold */

@@ -191,12 +191,13 @@ void dispatch_count_time(
 }
 
 /* An unknown 5xx to the whole message: for now it may be the account's fault.
- * The second time, with a success in between, it is the message's. */
+ * The second time, with a success in between, it is the message's. All were
+ * refused before the round ended, in however many transactions. */
 static bool suspicion_confirmed(const struct message *m, struct account *a,
 	const struct envelope_rcpt *r)
 {
 	return r->reply != NULL && r->reply[0] == '5' &&
-	       account_had_success_since(a, m->since_ms);
+	       account_had_success_since(a, m->round_ms);
 }
 
 static void judge_recipient(struct account *a, struct attempt *t,
@@ -509,6 +510,7 @@ void dispatch_finished(void *arg, struct account *a, struct delivery *delivery)
 		env->refused = true;
 	if (envelope_count(env, RCPT_PENDING) > 0 && !any_untried(env)) {
 		env->attempts++; /* the round is over */
+		m->round_ms = clock_boot_ms();
 		v.retry_ms = retry_wait(d, env, delivery);
 	}
 	if (expired(d, env)) {
