@@ -31,6 +31,8 @@ libgmrelay_a_SOURCES = \
 	src/base/log.c \
 	src/base/log.h \
 	src/base/role.h \
+	src/base/secret_file.c \
+	src/base/secret_file.h \
 	src/base/sender_policy.h \
 	src/base/util.c \
 	src/base/util.h \

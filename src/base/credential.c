@@ -4,101 +4,19 @@
 #include "config.h"
 
 #include "base/credential.h"
+
+#include "base/secret_file.h"
 #include "base/util.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
 	APP_PASSWORD_GROUPS = 4,
 	APP_PASSWORD_GROUP_LEN = 4,
 };
-
-/* A file as it was found. */
-struct source {
-	char path[PATH_MAX];
-	bool by_systemd; /* in $CREDENTIALS_DIRECTORY */
-};
-
-/* Sets the path to read. The name itself is shown nowhere before it is known to
- * be a path: people write the password there. */
-static int find_source(const char *path, struct source *out, struct err *err)
-{
-	const char *directory = getenv("CREDENTIALS_DIRECTORY");
-	size_t len = directory != NULL ? strlen(directory) : 0;
-	int n;
-
-	out->by_systemd = false;
-	if (path[0] == '/') {
-		n = snprintf(out->path, sizeof(out->path), "%s", path);
-		out->by_systemd =
-			len > 0 && strncmp(path, directory, len) == 0 &&
-			path[len] == '/' && strchr(path + len + 1, '/') == NULL;
-	} else if (len == 0) {
-		return err_set(err, ERR_CONFIG,
-			"the password file's path does not begin with \"/\", "
-			"and $CREDENTIALS_DIRECTORY is not set");
-	} else if (path[0] == '\0' || strchr(path, '/') != NULL) {
-		return err_set(err, ERR_CONFIG,
-			"a credential's name is a bare name; a path begins "
-			"with \"/\"");
-	} else {
-		n = snprintf(
-			out->path, sizeof(out->path), "%s/%s", directory, path);
-		out->by_systemd = true;
-	}
-	if (n < 0 || (size_t)n >= sizeof(out->path))
-		return err_set(
-			err, ERR_LIMIT, "the password file's path is too long");
-	return 0;
-}
-
-/* systemd shows its service's right to read as group-read (an ACL's mask). */
-static int check_mode(const struct source *source, const struct stat *st,
-	gid_t relay_gid, struct err *err)
-{
-	mode_t others = st->st_mode & 077;
-
-	if (!S_ISREG(st->st_mode))
-		return err_set(err, ERR_ACCESS, "%s: is not a regular file",
-			source->path);
-	if (others == 0)
-		return 0;
-	if (others == S_IRGRP &&
-		(source->by_systemd ||
-			(st->st_uid == 0 && st->st_gid == relay_gid)))
-		return 0;
-	return err_set(err, ERR_ACCESS,
-		"%s: others may use it (mode %03o); right would be: chmod 600 "
-		"(or owner root, mode 640 and the relay's own group)",
-		source->path, st->st_mode & 0777);
-}
-
-/* Up to size bytes. Returns how many, -1 with errno set. */
-static ssize_t read_some(int fd, char *data, size_t size)
-{
-	size_t got = 0;
-	ssize_t n;
-
-	while (got < size) {
-		n = read(fd, data + got, size - got);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		got += (size_t)n;
-	}
-	return (ssize_t)got;
-}
 
 /* The length of the white space at text: Google's page shows app passwords with
  * no-break spaces (U+00A0) between their groups. */
@@ -170,7 +88,7 @@ static void join_groups(struct credential *c)
 /* Makes the first line of what was read (got bytes, NUL behind) the secret and
  * wipes the rest. */
 static int take_line(struct credential *c, size_t got,
-	const struct source *source, struct err *err)
+	const struct secret_file *file, struct err *err)
 {
 	const char *newline = memchr(c->secret, '\n', got);
 
@@ -179,17 +97,17 @@ static int take_line(struct credential *c, size_t got,
 		return err_set(err, ERR_LIMIT,
 			"%s: the first line is longer than %d octets; it "
 			"holds the password and nothing else",
-			source->path, CREDENTIAL_MAX);
+			file->path, CREDENTIAL_MAX);
 	if (memchr(c->secret, '\0', c->len) != NULL)
 		return err_set(err, ERR_SYNTAX,
 			"%s: has a NUL in its first line; save it as plain "
 			"text (UTF-8)",
-			source->path);
+			file->path);
 	if (strncmp(c->secret, "\xef\xbb\xbf", 3) == 0)
 		return err_set(err, ERR_SYNTAX,
 			"%s: begins with a byte order mark; save it as plain "
 			"text without one",
-			source->path);
+			file->path);
 	wipe(c->secret + c->len, got - c->len);
 	c->len = trimmed_length(c->secret, c->len);
 	c->secret[c->len] = '\0';
@@ -197,25 +115,23 @@ static int take_line(struct credential *c, size_t got,
 		return err_set(err, ERR_SYNTAX,
 			"%s: is empty; write the app password into its first "
 			"line",
-			source->path);
+			file->path);
 	join_groups(c);
 	wipe(c->secret + c->len, got - c->len);
 	return 0;
 }
 
 static struct credential *read_secret(
-	int fd, const struct source *source, struct err *err)
+	const struct secret_file *file, struct err *err)
 {
 	/* one more than allowed, to tell; and a NUL. xcalloc: a secret must
 	 * not be left behind by a realloc */
 	const size_t room = CREDENTIAL_MAX + 1;
 	struct credential *c = xcalloc(1, sizeof(*c) + room + 1);
-	ssize_t got = read_some(fd, c->secret, room);
+	ssize_t got = secret_file_read(file, c->secret, room, err);
 
 	c->len = room;
-	if (got < 0)
-		err_errno(err, "%s: cannot be read", source->path);
-	else if (take_line(c, (size_t)got, source, err) == 0)
+	if (got >= 0 && take_line(c, (size_t)got, file, err) == 0)
 		return c;
 	c->len = room;
 	credential_free(&c);
@@ -225,24 +141,18 @@ static struct credential *read_secret(
 struct credential *credential_read(
 	const char *path, gid_t relay_gid, struct err *err)
 {
-	struct credential *c = NULL;
-	struct source source;
-	struct stat st;
-	int fd;
+	const struct secret_rules rules = {
+		.what = "the password file",
+		.reader = "the relay",
+		.gid = relay_gid,
+	};
+	struct credential *c;
+	struct secret_file file;
 
-	if (find_source(path, &source, err) != 0)
+	if (secret_file_open(&file, path, &rules, err) != 0)
 		return NULL;
-	/* non-blocking: a FIFO is to be refused, not waited for */
-	fd = open(source.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0) {
-		err_errno(err, "%s: cannot be opened", source.path);
-		return NULL;
-	}
-	if (fstat(fd, &st) != 0)
-		err_errno(err, "%s: cannot be looked at", source.path);
-	else if (check_mode(&source, &st, relay_gid, err) == 0)
-		c = read_secret(fd, &source, err);
-	close(fd);
+	c = read_secret(&file, err);
+	close(file.fd);
 	return c;
 }
 
