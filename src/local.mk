@@ -30,6 +30,8 @@ libgmrelay_a_SOURCES = \
 	src/base/hash.h \
 	src/base/log.c \
 	src/base/log.h \
+	src/base/password_hash.c \
+	src/base/password_hash.h \
 	src/base/role.h \
 	src/base/secret_file.c \
 	src/base/secret_file.h \
@@ -89,6 +91,10 @@ libgmrelay_a_SOURCES = \
 	src/proto/sender.h \
 	src/proto/sender_name.c \
 	src/proto/sender_name.h \
+	src/receiver/auth.c \
+	src/receiver/auth.h \
+	src/receiver/brake.c \
+	src/receiver/brake.h \
 	src/receiver/clients.c \
 	src/receiver/clients.h \
 	src/receiver/intake.c \
@@ -103,6 +109,8 @@ libgmrelay_a_SOURCES = \
 	src/receiver/session.h \
 	src/receiver/session_internal.h \
 	src/receiver/session_message.c \
+	src/receiver/users.c \
+	src/receiver/users.h \
 	src/receiver/verbs.c \
 	src/receiver/verbs.h \
 	src/relay/account.c \
@@ -184,7 +192,7 @@ libgmrelay_a_SOURCES = \
 gmrelay_libs = \
 	libgmrelay.a \
 	$(EVENT_OPENSSL_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) \
-	$(CONFUSE_LIBS) $(JANSSON_LIBS)
+	$(CONFUSE_LIBS) $(CRYPT_LIBS) $(JANSSON_LIBS)
 
 # The programs: take the hash signs away when the file with main() is there.
 sbin_PROGRAMS += src/gmrelayd

@@ -8,9 +8,11 @@ unit_tests = \
 	tests/unit/test_auth \
 	tests/unit/test_body \
 	tests/unit/test_body_limits \
+	tests/unit/test_brake \
 	tests/unit/test_buf \
 	tests/unit/test_channel \
 	tests/unit/test_child \
+	tests/unit/test_client_auth \
 	tests/unit/test_command \
 	tests/unit/test_conf \
 	tests/unit/test_conf_net \
@@ -45,6 +47,7 @@ unit_tests = \
 	tests/unit/test_log \
 	tests/unit/test_mailbox \
 	tests/unit/test_notify \
+	tests/unit/test_password_hash \
 	tests/unit/test_path \
 	tests/unit/test_probe \
 	tests/unit/test_queue \
@@ -56,6 +59,7 @@ unit_tests = \
 	tests/unit/test_rfc2047_decode \
 	tests/unit/test_rfc2231 \
 	tests/unit/test_schedule \
+	tests/unit/test_secret_file \
 	tests/unit/test_sender \
 	tests/unit/test_sender_hostile \
 	tests/unit/test_session \
@@ -67,6 +71,7 @@ unit_tests = \
 	tests/unit/test_upstream_broken \
 	tests/unit/test_upstream_mail \
 	tests/unit/test_upstream_refused \
+	tests/unit/test_users \
 	tests/unit/test_util \
 	tests/unit/test_verbs \
 	tests/unit/test_worker

@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2034 # the lists are its users'
 
 PACKAGES_BUILD=(
-	autoconf automake gcc libc6-dev libconfuse-dev libevent-dev
-	libjansson-dev libssl-dev make pkg-config
+	autoconf automake gcc libc6-dev libconfuse-dev libcrypt-dev
+	libevent-dev libjansson-dev libssl-dev make pkg-config
 )
 # the sandbox upstream, and what a demo shows
 PACKAGES_SANDBOX=(openssl python3)

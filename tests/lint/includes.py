@@ -40,6 +40,7 @@ LIBRARY = (
     (re.compile(r"^openssl/"), {"relay", "ctl"}),
     (re.compile(r"^event2/bufferevent_ssl\.h"), {"relay", "ctl"}),
     (re.compile(r"^confuse\.h"), {"base"}),
+    (re.compile(r"^crypt\.h"), {"base"}),
     (re.compile(r"^jansson\.h"), {"relay", "ctl", "spool"}),
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
