@@ -10,7 +10,9 @@ libgmrelay_a_SOURCES = \
 	src/base/conf.c \
 	src/base/conf.h \
 	src/base/conf_check.c \
+	src/base/conf_check_client.c \
 	src/base/conf_internal.h \
+	src/base/conf_listen.c \
 	src/base/conf_name.c \
 	src/base/conf_nearest.c \
 	src/base/conf_net.c \

@@ -15,7 +15,9 @@ unit_tests = \
 	tests/unit/test_client_auth \
 	tests/unit/test_command \
 	tests/unit/test_conf \
+	tests/unit/test_conf_client \
 	tests/unit/test_conf_net \
+	tests/unit/test_conf_sample \
 	tests/unit/test_conf_value \
 	tests/unit/test_content \
 	tests/unit/test_control \

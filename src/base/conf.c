@@ -23,8 +23,9 @@
 #define KIB 1024LL
 #define MIB (1024 * KIB)
 
-#define GLOBAL(field)  false, offsetof(struct conf, field)
-#define ACCOUNT(field) true, offsetof(struct conf_account, field)
+#define GLOBAL(field)  CONF_GLOBAL, offsetof(struct conf, field)
+#define ACCOUNT(field) CONF_ACCOUNT, offsetof(struct conf_account, field)
+#define CLIENT(field)  CONF_CLIENT, offsetof(struct conf_client, field)
 #define ONE            false
 #define LIST           true
 
@@ -36,7 +37,7 @@ static const struct conf_setting schema[] = {
 		conf_read_path, 0, 0},
 	{"listen", "127.0.0.1:25, [::1]:25", LIST, GLOBAL(listen),
 		conf_read_listen, 0, 0},
-	{"allow", "127.0.0.0/8, ::1", LIST, GLOBAL(allow),
+	{"allow", "127.0.0.0/8, ::1", LIST, GLOBAL(clients),
 		conf_read_allow, 0, 0},
 	{"control", "/run/gmrelayd/control.sock", ONE, GLOBAL(control),
 		conf_read_socket, 0, 0},
@@ -68,6 +69,14 @@ static const struct conf_setting schema[] = {
 		conf_read_duration, SECOND, 3650 * DAY},
 	{"postmaster", "", ONE, GLOBAL(postmaster),
 		conf_read_postmaster, 0, 0},
+	{"tls-cert", "", ONE, GLOBAL(tls_cert),
+		conf_read_optional_path, 0, 0},
+	{"tls-key", "", ONE, GLOBAL(tls_key),
+		conf_read_optional_path, 0, 0},
+	{"users-file", "", ONE, GLOBAL(users_file),
+		conf_read_optional_path, 0, 0},
+	{"proxy", "", LIST, GLOBAL(proxy),
+		conf_read_networks, 0, 0},
 
 	{"name", "default", ONE, ACCOUNT(name),
 		conf_read_name, 0, 0},
@@ -103,8 +112,38 @@ static const struct conf_setting schema[] = {
 		conf_read_from, 0, 0},
 	{"send-as", "", LIST, ACCOUNT(sender.send_as),
 		conf_read_send_as, 0, 0},
+
+	{"name", "", ONE, CLIENT(name),
+		conf_read_optional_name, 0, 0},
+	{"networks", "", LIST, CLIENT(networks),
+		conf_read_networks, 0, 0},
+	{"auth", "none", ONE, CLIENT(auth),
+		conf_read_auth, 0, 0},
+	{"tls", "offer", ONE, CLIENT(tls),
+		conf_read_client_tls, 0, 0},
+	{"min-tls", "1.2", ONE, CLIENT(min_tls),
+		conf_read_min_tls, 0, 0},
+	{"syntax", "tolerant", ONE, CLIENT(syntax),
+		conf_read_syntax, 0, 0},
+	{"lf-dot", "false", ONE, CLIENT(lf_dot),
+		conf_read_flag, 0, 0},
+	{"account", "", ONE, CLIENT(account),
+		conf_read_optional_name, 0, 0},
+	{"default-sender", "", ONE, CLIENT(default_sender),
+		conf_read_default_sender, 0, 0},
+	{"messages-per-hour", "0", ONE, CLIENT(messages_per_hour),
+		conf_read_number, 0, 1000000},
+	{"message-size", "0", ONE, CLIENT(message_size),
+		conf_read_size, KIB, KIB * MIB},
 };
 /* clang-format on */
+
+const struct conf_section_kind conf_section_kinds[CONF_KINDS] = {
+	[CONF_ACCOUNT] = {"account", "an account", "username = \"...\"",
+		CONF_ACCOUNTS_MAX},
+	[CONF_CLIENT] = {"client", "a client", "networks = {\"...\"}",
+		CONF_PROFILES_MAX},
+};
 
 const struct conf_setting *conf_schema(size_t *count_out)
 {
@@ -112,13 +151,13 @@ const struct conf_setting *conf_schema(size_t *count_out)
 	return schema;
 }
 
-const struct conf_setting *conf_setting_find(const char *name, bool in_account)
+const struct conf_setting *conf_setting_find(
+	const char *name, enum conf_kind kind)
 {
 	size_t i;
 
 	for (i = 0; i < COUNT_OF(schema); i++)
-		if (schema[i].in_account == in_account &&
-			strcmp(schema[i].name, name) == 0)
+		if (schema[i].kind == kind && strcmp(schema[i].name, name) == 0)
 			return &schema[i];
 	return NULL;
 }
@@ -133,8 +172,9 @@ static void on_confuse_error(cfg_t *cfg, const char *format, va_list args)
 }
 
 /* All values are strings for libconfuse: its numbers take "010" for eight, and
- * its messages name no line of a list. Sets one side's options. */
-static void fill_options(cfg_opt_t *options, bool in_account, cfg_opt_t *more)
+ * its messages name no line of a list. Sets the options of one kind of section
+ * and returns how many. */
+static size_t fill_options(cfg_opt_t *options, enum conf_kind kind)
 {
 	cfg_opt_t end = CFG_END();
 	size_t i, n = 0;
@@ -144,24 +184,31 @@ static void fill_options(cfg_opt_t *options, bool in_account, cfg_opt_t *more)
 		cfg_opt_t list =
 			CFG_STR_LIST(schema[i].name, NULL, CFGF_NODEFAULT);
 
-		if (schema[i].in_account == in_account)
+		if (schema[i].kind == kind)
 			options[n++] = schema[i].list ? list : one;
 	}
-	if (more != NULL)
-		options[n++] = *more;
 	options[n] = end;
+	return n;
 }
 
 /* Returns NULL where libconfuse cannot read what the walk let pass. */
 static cfg_t *parse(const struct conf_text *text)
 {
-	cfg_opt_t account_options[COUNT_OF(schema) + 1];
-	cfg_opt_t options[COUNT_OF(schema) + 2];
-	cfg_opt_t section = CFG_SEC("account", account_options, CFGF_MULTI);
+	cfg_opt_t inside[CONF_KINDS][COUNT_OF(schema) + 1];
+	cfg_opt_t options[COUNT_OF(schema) + CONF_KINDS + 1];
+	cfg_opt_t end = CFG_END();
+	size_t n = fill_options(options, CONF_GLOBAL);
+	enum conf_kind kind;
 	cfg_t *cfg;
 
-	fill_options(account_options, true, NULL);
-	fill_options(options, false, &section);
+	for (kind = CONF_GLOBAL + 1; kind < CONF_KINDS; kind++) {
+		cfg_opt_t section = CFG_SEC(conf_section_kinds[kind].name,
+			inside[kind], CFGF_MULTI);
+
+		fill_options(inside[kind], kind);
+		options[n++] = section;
+	}
+	options[n] = end;
 	cfg = cfg_init(options, CFGF_NONE);
 	if (cfg == NULL)
 		abort();
@@ -216,12 +263,22 @@ struct load {
 	cfg_t *cfg;
 };
 
-/* Reads one setting into target. */
+/* libconfuse's own view of a section. */
+static cfg_t *confuse_section(const struct load *l, unsigned section)
+{
+	const struct conf_section *s;
+
+	if (section == 0)
+		return l->cfg;
+	s = &l->text->sections[section - 1];
+	return cfg_getnsec(
+		l->cfg, conf_section_kinds[s->kind].name, (unsigned)s->index);
+}
+
+/* Reads one setting into target. Of a kind that section is not: its default. */
 static void load_setting(struct load *l, unsigned section,
 	const struct conf_setting *s, void *target)
 {
-	cfg_t *cfg = section == 0 ? l->cfg
-				  : cfg_getnsec(l->cfg, "account", section - 1);
 	struct conf_place *place = conf_place_find(l->text, section, s);
 	struct conf_values values = {.count = 0};
 	struct conf_reader reader = {
@@ -233,10 +290,11 @@ static void load_setting(struct load *l, unsigned section,
 	char *copy = xstrdup(s->fallback);
 
 	values.line = section == 0 ? l->text->last_line
-				   : l->text->account_lines[section - 1];
+				   : l->text->sections[section - 1].line;
 	if (place == NULL)
 		default_values(s, copy, &values);
-	else if (!place->bad && written_values(cfg, l->text, place, &values))
+	else if (!place->bad && written_values(confuse_section(l, section),
+					l->text, place, &values))
 		conf_bad_setting(&reader, "cannot be read; write its value in "
 					  "double quotes");
 	if (!reader.bad && (place == NULL || !place->bad))
@@ -246,29 +304,68 @@ static void load_setting(struct load *l, unsigned section,
 	free(copy);
 }
 
+static void load_section(
+	struct load *l, unsigned section, enum conf_kind kind, void *target)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(schema); i++)
+		if (schema[i].kind == kind)
+			load_setting(l, section, &schema[i], target);
+}
+
+/* The accounts that clients name; one that is not there is found by
+ * conf_check(). */
+static void find_accounts(struct conf *conf)
+{
+	struct conf_client *client;
+	size_t i, n;
+
+	for (i = 0; i < conf->client_count; i++) {
+		client = &conf->clients[i];
+		for (n = 0; n < conf->account_count; n++)
+			if (client->account != NULL &&
+				conf->accounts[n].name != NULL &&
+				strcasecmp(client->account,
+					conf->accounts[n].name) == 0)
+				client->account_index = n;
+	}
+}
+
 static struct conf *load_all(struct load *l)
 {
 	struct conf *conf = xcalloc(1, sizeof(*conf));
+	const struct conf_section *section;
 	struct conf_account *account;
-	size_t i, n;
+	struct conf_client *client;
+	unsigned n;
 
 	conf->file = xstrdup(l->report.file);
-	conf->account_count = l->text->account_count;
-	if (conf->account_count > 0)
-		conf->accounts =
-			xcalloc(conf->account_count, sizeof(conf->accounts[0]));
-	for (i = 0; i < COUNT_OF(schema); i++)
-		if (!schema[i].in_account)
-			load_setting(l, 0, &schema[i], conf);
-	for (n = 0; n < conf->account_count; n++) {
-		account = &conf->accounts[n];
-		account->line = l->text->account_lines[n];
-		for (i = 0; i < COUNT_OF(schema); i++)
-			if (schema[i].in_account)
-				load_setting(l, (unsigned)n + 1, &schema[i],
-					account);
-		account->sender.account = account->username;
+	conf->account_count = l->text->kind_counts[CONF_ACCOUNT];
+	conf->accounts =
+		xcalloc(conf->account_count + 1, sizeof(conf->accounts[0]));
+	conf->client_count = l->text->kind_counts[CONF_CLIENT] + 1;
+	conf->clients = xcalloc(conf->client_count, sizeof(conf->clients[0]));
+	load_section(l, 0, CONF_CLIENT, &conf->clients[0]);
+	/* the unnamed one's networks are what `allow` says */
+	free(conf->clients[0].networks.items);
+	memset(&conf->clients[0].networks, 0,
+		sizeof(conf->clients[0].networks));
+	load_section(l, 0, CONF_GLOBAL, conf);
+	for (n = 1; n <= l->text->section_count; n++) {
+		section = &l->text->sections[n - 1];
+		if (section->kind == CONF_ACCOUNT) {
+			account = &conf->accounts[section->index];
+			account->line = section->line;
+			load_section(l, n, CONF_ACCOUNT, account);
+			account->sender.account = account->username;
+		} else {
+			client = &conf->clients[section->index + 1];
+			client->line = section->line;
+			load_section(l, n, CONF_CLIENT, client);
+		}
 	}
+	find_accounts(conf);
 	conf_check(&l->report, l->text, conf);
 	return conf;
 }
@@ -313,6 +410,14 @@ static void free_account(struct conf_account *account)
 	free(account->ca_file);
 }
 
+static void free_client(struct conf_client *client)
+{
+	free(client->name);
+	free(client->networks.items);
+	free(client->account);
+	free(client->default_sender);
+}
+
 void conf_free(struct conf **conf)
 {
 	struct conf *c = *conf;
@@ -323,16 +428,22 @@ void conf_free(struct conf **conf)
 	for (i = 0; i < c->account_count; i++)
 		free_account(&c->accounts[i]);
 	free(c->accounts);
+	for (i = 0; i < c->client_count; i++)
+		free_client(&c->clients[i]);
+	free(c->clients);
 	free(c->file);
 	free(c->hostname);
 	free(c->spool);
 	free(c->listen);
-	free(c->allow);
 	free(c->control);
 	free(c->submit);
 	free(c->user);
 	free(c->relay_user);
 	free(c->postmaster);
+	free(c->tls_cert);
+	free(c->tls_key);
+	free(c->users_file);
+	free(c->proxy.items);
 	free(c);
 	*conf = NULL;
 }

@@ -19,8 +19,9 @@
 
 #define CONF_FILE_SIZE_MAX  (256 * 1024)
 #define CONF_LISTEN_MAX     32
-#define CONF_ALLOW_MAX      256
+#define CONF_NETWORKS_MAX   256 /* of one list */
 #define CONF_ACCOUNTS_MAX   32
+#define CONF_PROFILES_MAX   32 /* sections client { } */
 #define CONF_RETRY_MAX      16
 #define CONF_SEND_AS_MAX    100  /* Gmail's own limit is 99 */
 #define CONF_CLIENTS_MAX    4000 /* the most max-clients may be */
@@ -44,6 +45,13 @@ struct conf_network {
 	struct in6_addr prefix; /* IPv4 as ::ffff:a.b.c.d */
 	unsigned bits;          /* of 128; IPv4 counts from 96 */
 	char text[64];
+	unsigned line;
+	bool defaulted; /* not written by the user: a client's may replace it */
+};
+
+struct conf_networks {
+	struct conf_network *items;
+	size_t count;
 };
 
 enum conf_tls { CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
@@ -68,14 +76,50 @@ struct conf_account {
 	unsigned line; /* where its section begins */
 };
 
+enum conf_auth { CONF_AUTH_NONE, CONF_AUTH_ANY, CONF_AUTH_USERS };
+
+enum conf_client_tls {
+	CONF_CLIENT_TLS_NONE,
+	CONF_CLIENT_TLS_OFFER,
+	CONF_CLIENT_TLS_REQUIRE,
+};
+
+enum conf_tls_version {
+	CONF_TLS_1_0,
+	CONF_TLS_1_1,
+	CONF_TLS_1_2,
+	CONF_TLS_1_3,
+};
+
+enum conf_syntax { CONF_SYNTAX_TOLERANT, CONF_SYNTAX_STRICT };
+
+/* What holds for clients from some networks: a profile. */
+struct conf_client {
+	char *name; /* "": it has none */
+	struct conf_networks networks;
+	enum conf_auth auth;
+	enum conf_client_tls tls; /* "offer" without a certificate: nothing */
+	enum conf_tls_version min_tls;
+	enum conf_syntax syntax;
+	bool lf_dot;
+	char *account; /* as written; "": the first */
+	size_t account_index;
+	char *default_sender;       /* "": none */
+	unsigned messages_per_hour; /* for each address; 0: no limit */
+	uint64_t message_size;      /* 0: that of struct conf */
+	unsigned line;              /* where its section begins; 0: allow's */
+};
+
 struct conf {
 	char *file;
 	char *hostname; /* "": found out when needed */
 	char *spool;
 	struct conf_address *listen;
 	size_t listen_count;
-	struct conf_network *allow;
-	size_t allow_count;
+	struct conf_networks proxy; /* who must say for whom it connects */
+	char *tls_cert;             /* "": no TLS for clients */
+	char *tls_key;
+	char *users_file;
 	char *control;
 	char *submit;
 	char *user;
@@ -95,6 +139,8 @@ struct conf {
 	char *postmaster;
 	struct conf_account *accounts;
 	size_t account_count;
+	struct conf_client *clients; /* the first one: `allow`, unnamed */
+	size_t client_count;
 };
 
 /* What was found wrong, or noteworthy, each "FILE:LINE: what is wrong, and
@@ -115,9 +161,20 @@ struct conf *conf_load(const char *file, struct conf_problems *problems);
 
 void conf_free(struct conf **conf);
 
-/* True when the address may send by this list of networks. IPv4-mapped IPv6
- * counts as IPv4; a Unix socket's address never matches. */
+/* The profile with the longest prefix that holds the address, or NULL: it may
+ * not send. IPv4-mapped IPv6 counts as IPv4; a Unix socket's address never
+ * matches. */
+const struct conf_client *conf_client_for(
+	const struct conf *conf, const struct sockaddr *sa);
+
+/* The profile of programs on this machine that come by the submit socket. */
+const struct conf_client *conf_client_local(const struct conf *conf);
+
+/* True when the address may send. */
 bool conf_allows(const struct conf *conf, const struct sockaddr *sa);
+
+/* True when the address is one of `proxy`. */
+bool conf_is_proxy(const struct conf *conf, const struct sockaddr *sa);
 
 /* The limits of an account in a rolling day: as configured, else 500 messages
  * and 500 recipients for @gmail.com and @googlemail.com, 2000 and 10000 for

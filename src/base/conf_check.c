@@ -13,12 +13,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-struct check {
-	struct conf_report *report;
-	const struct conf_text *text;
-	const struct conf *conf;
-};
-
 /* Hosts that people take for Gmail's submission server. */
 static const char *const wrong_hosts[] = {
 	"aspmx.l.google.com",
@@ -33,39 +27,39 @@ static const char *const wrong_hosts[] = {
 	"www.gmail.com",
 };
 
-static const struct conf_place *place_of(
-	const struct check *c, unsigned section, const char *name)
+const struct conf_place *conf_check_place(
+	const struct conf_check *c, unsigned section, const char *name)
 {
-	return conf_place_find(
-		c->text, section, conf_setting_find(name, section > 0));
+	return conf_place_find(c->text, section,
+		conf_setting_find(name, conf_section_kind(c->text, section)));
 }
 
-/* False where the value was found wrong: nothing follows from it. */
-static bool good(const struct check *c, unsigned section, const char *name)
+bool conf_check_good(
+	const struct conf_check *c, unsigned section, const char *name)
 {
-	const struct conf_place *place = place_of(c, section, name);
+	const struct conf_place *place = conf_check_place(c, section, name);
 
 	return place == NULL || !place->bad;
 }
 
-/* Where a setting stands, else where it would be added. */
-static unsigned line_of(
-	const struct check *c, unsigned section, const char *name)
+unsigned conf_check_line(
+	const struct conf_check *c, unsigned section, const char *name)
 {
-	const struct conf_place *place = place_of(c, section, name);
+	const struct conf_place *place = conf_check_place(c, section, name);
 
 	if (place != NULL)
 		return place->line;
-	return section > 0 ? c->text->account_lines[section - 1]
+	return section > 0 ? c->text->sections[section - 1].line
 			   : c->text->last_line;
 }
 
 /* Two settings that do not fit each other: where the first stands, else where
  * the second does. */
 static unsigned line_of_pair(
-	const struct check *c, const char *first, const char *second)
+	const struct conf_check *c, const char *first, const char *second)
 {
-	return line_of(c, 0, place_of(c, 0, first) != NULL ? first : second);
+	return conf_check_line(
+		c, 0, conf_check_place(c, 0, first) != NULL ? first : second);
 }
 
 static bool ip_of(const struct conf_address *address, struct in6_addr *out)
@@ -73,7 +67,7 @@ static bool ip_of(const struct conf_address *address, struct in6_addr *out)
 	return conf_ip_of((const struct sockaddr *)&address->sa, out) == 0;
 }
 
-static void check_some_account(const struct check *c)
+static void check_some_account(const struct conf_check *c)
 {
 	if (c->conf->account_count == 0)
 		conf_error(c->report, c->text->last_line,
@@ -82,38 +76,61 @@ static void check_some_account(const struct check *c)
 			"\"/etc/gmrelayd/password\" }");
 }
 
-static void check_names(const struct check *c)
+static const char *name_of(const struct conf_check *c, unsigned section)
 {
-	const struct conf_account *accounts = c->conf->accounts;
-	unsigned i, j;
+	const struct conf_section *s = &c->text->sections[section - 1];
 
-	for (i = 1; i < c->conf->account_count; i++)
-		for (j = 0; j < i; j++) {
-			if (!good(c, i + 1, "name") || !good(c, j + 1, "name"))
-				continue;
-			if (strcasecmp(accounts[i].name, accounts[j].name) != 0)
-				continue;
-			conf_error(c->report, line_of(c, i + 1, "name"),
-				"the name \"%s\" is taken by the account in "
-				"line %u; give each account a name of its own",
-				accounts[i].name, accounts[j].line);
-			break;
-		}
+	return s->kind == CONF_ACCOUNT ? c->conf->accounts[s->index].name
+				       : c->conf->clients[s->index + 1].name;
 }
 
-static void check_postmaster(const struct check *c)
+/* The earlier section of the same kind and name, or 0. */
+static unsigned same_name(const struct conf_check *c, unsigned section)
 {
-	if (c->conf->account_count > 0 && good(c, 0, "postmaster") &&
+	const struct conf_section *sections = c->text->sections;
+	const char *name = name_of(c, section);
+	unsigned i;
+
+	for (i = 1; i < section; i++)
+		if (sections[i - 1].kind == sections[section - 1].kind &&
+			conf_check_good(c, i, "name") && name[0] != '\0' &&
+			strcasecmp(name_of(c, i), name) == 0)
+			return i;
+	return 0;
+}
+
+static void check_names(const struct conf_check *c)
+{
+	const struct conf_section *sections = c->text->sections;
+	unsigned i, other;
+	const char *kind;
+
+	for (i = 1; i <= c->text->section_count; i++) {
+		other = conf_check_good(c, i, "name") ? same_name(c, i) : 0;
+		if (other == 0)
+			continue;
+		kind = conf_section_kinds[sections[i - 1].kind].name;
+		conf_error(c->report, conf_check_line(c, i, "name"),
+			"the name \"%s\" is taken by the %s in line %u; give "
+			"each %s a name of its own",
+			name_of(c, i), kind, sections[other - 1].line, kind);
+	}
+}
+
+static void check_postmaster(const struct conf_check *c)
+{
+	if (c->conf->account_count > 0 && conf_check_good(c, 0, "postmaster") &&
 		c->conf->postmaster[0] == '\0')
-		conf_warning(c->report, line_of(c, 0, "postmaster"),
+		conf_warning(c->report, conf_check_line(c, 0, "postmaster"),
 			"postmaster is not set: reports have nowhere to go "
 			"where a sender has no real address; write: "
 			"postmaster = \"someone@example.com\"");
 }
 
-static void check_times(const struct check *c)
+static void check_times(const struct conf_check *c)
 {
-	if (good(c, 0, "expire") && good(c, 0, "delay-notice") &&
+	if (conf_check_good(c, 0, "expire") &&
+		conf_check_good(c, 0, "delay-notice") &&
 		c->conf->expire_ms <= c->conf->delay_notice_ms)
 		conf_warning(c->report,
 			line_of_pair(c, "delay-notice", "expire"),
@@ -121,18 +138,20 @@ static void check_times(const struct check *c)
 			"will be sent before mail is given up");
 }
 
-static void check_paths(const struct check *c)
+static void check_paths(const struct conf_check *c)
 {
-	if (good(c, 0, "control") && good(c, 0, "submit") &&
+	if (conf_check_good(c, 0, "control") &&
+		conf_check_good(c, 0, "submit") &&
 		strcmp(c->conf->control, c->conf->submit) == 0)
 		conf_error(c->report, line_of_pair(c, "submit", "control"),
 			"submit and control are the same socket; write two "
 			"paths");
 }
 
-static void check_users(const struct check *c)
+static void check_users(const struct conf_check *c)
 {
-	if (good(c, 0, "user") && good(c, 0, "relay-user") &&
+	if (conf_check_good(c, 0, "user") &&
+		conf_check_good(c, 0, "relay-user") &&
 		strcmp(c->conf->user, c->conf->relay_user) == 0)
 		conf_warning(c->report, line_of_pair(c, "relay-user", "user"),
 			"user and relay-user are the same: the process that "
@@ -142,31 +161,38 @@ static void check_users(const struct check *c)
 
 /* An address that others can reach, and nobody else allowed: something was
  * forgotten, and it is not for us to guess what. The other way round too. */
-static void check_reach(const struct check *c)
+static void check_reach(const struct conf_check *c)
 {
 	const struct conf *conf = c->conf;
 	bool far_listener = false, far_network = false;
 	struct in6_addr ip;
 	size_t i;
 
-	if (!good(c, 0, "listen") || !good(c, 0, "allow"))
+	if (!conf_check_good(c, 0, "listen") || !conf_check_good(c, 0, "allow"))
 		return;
+	for (i = 1; i <= c->text->section_count; i++)
+		if (conf_section_kind(c->text, (unsigned)i) == CONF_CLIENT &&
+			!conf_check_good(c, (unsigned)i, "networks"))
+			return;
 	for (i = 0; i < conf->listen_count; i++)
 		if (ip_of(&conf->listen[i], &ip) && !conf_ip_is_loopback(&ip))
 			far_listener = true;
-	for (i = 0; i < conf->allow_count; i++)
-		if (!conf_network_is_loopback(&conf->allow[i]))
+	for (i = 0; i < conf->client_count; i++)
+		if (!conf_networks_are_loopback(&conf->clients[i].networks))
 			far_network = true;
 	if (far_listener && !far_network)
 		conf_error(c->report, line_of_pair(c, "listen", "allow"),
 			"listen opens a port to other machines, but allow "
 			"names none; write: allow = {\"127.0.0.0/8\", "
 			"\"::1\", \"192.168.1.0/24\"} with your own network");
-	else if (far_network && !far_listener)
+	else if (far_network && !far_listener && conf->proxy.count == 0)
 		conf_warning(c->report, line_of_pair(c, "allow", "listen"),
-			"allow names other machines, but listen has no "
+			"%s names other machines, but listen has no "
 			"address that they can reach; write: listen = "
-			"{\"*:25\"}");
+			"{\"*:25\"}",
+			conf_networks_are_loopback(&conf->clients[0].networks)
+				? "a client"
+				: "allow");
 }
 
 static bool is_own_interface(const struct in6_addr *ip)
@@ -186,11 +212,12 @@ static bool is_own_interface(const struct in6_addr *ip)
 }
 
 /* The name as configured, or as the system has it; no look-up is made. */
-static bool is_own_name(const struct check *c, const char *host)
+static bool is_own_name(const struct conf_check *c, const char *host)
 {
 	char system_name[HOST_NAME_MAX + 1];
 
-	if (good(c, 0, "hostname") && strcasecmp(host, c->conf->hostname) == 0)
+	if (conf_check_good(c, 0, "hostname") &&
+		strcasecmp(host, c->conf->hostname) == 0)
 		return true;
 	if (gethostname(system_name, sizeof(system_name)) != 0)
 		return false;
@@ -199,8 +226,8 @@ static bool is_own_name(const struct check *c, const char *host)
 }
 
 /* True when a connection to the account's host would end at this listener. */
-static bool reaches(const struct check *c, const struct conf_account *account,
-	const struct conf_address *listener)
+static bool reaches(const struct conf_check *c,
+	const struct conf_account *account, const struct conf_address *listener)
 {
 	struct in6_addr host, own;
 
@@ -215,18 +242,25 @@ static bool reaches(const struct check *c, const struct conf_account *account,
 	return !conf_ip_is_loopback(&own) && is_own_name(c, account->host);
 }
 
-static void check_loop(const struct check *c, unsigned section)
+static const struct conf_account *account_of(
+	const struct conf_check *c, unsigned section)
 {
-	const struct conf_account *account = &c->conf->accounts[section - 1];
+	return &c->conf->accounts[c->text->sections[section - 1].index];
+}
+
+static void check_loop(const struct conf_check *c, unsigned section)
+{
+	const struct conf_account *account = account_of(c, section);
 	size_t i;
 
-	if (!good(c, section, "host") || !good(c, section, "port") ||
-		!good(c, 0, "listen"))
+	if (!conf_check_good(c, section, "host") ||
+		!conf_check_good(c, section, "port") ||
+		!conf_check_good(c, 0, "listen"))
 		return;
 	for (i = 0; i < c->conf->listen_count; i++) {
 		if (!reaches(c, account, &c->conf->listen[i]))
 			continue;
-		conf_error(c->report, line_of(c, section, "host"),
+		conf_error(c->report, conf_check_line(c, section, "host"),
 			"host \"%s\" with port %u is this relay itself (listen "
 			"\"%s\"): mail would go round in a circle; write the "
 			"provider's server, like \"smtp.gmail.com\" with port "
@@ -249,31 +283,33 @@ static bool is_google(const char *host)
 	return false;
 }
 
-static void check_host(const struct check *c, unsigned section)
+static void check_host(const struct conf_check *c, unsigned section)
 {
-	const struct conf_account *account = &c->conf->accounts[section - 1];
+	const struct conf_account *account = account_of(c, section);
 	size_t i;
 
-	if (!good(c, section, "host"))
+	if (!conf_check_good(c, section, "host"))
 		return;
 	for (i = 0; i < COUNT_OF(wrong_hosts); i++)
 		if (strcasecmp(account->host, wrong_hosts[i]) == 0)
-			conf_error(c->report, line_of(c, section, "host"),
+			conf_error(c->report,
+				conf_check_line(c, section, "host"),
 				"host \"%s\" does not take mail to send; write "
 				"host = \"smtp.gmail.com\"",
 				account->host);
 }
 
-static void check_port(const struct check *c, unsigned section)
+static void check_port(const struct conf_check *c, unsigned section)
 {
-	const struct conf_account *account = &c->conf->accounts[section - 1];
+	const struct conf_account *account = account_of(c, section);
 	bool implicit = account->tls == CONF_TLS_IMPLICIT;
 	const char *where =
-		place_of(c, section, "port") != NULL ? "port" : "tls";
-	unsigned line = line_of(c, section, where);
+		conf_check_place(c, section, "port") != NULL ? "port" : "tls";
+	unsigned line = conf_check_line(c, section, where);
 
-	if (!good(c, section, "host") || !good(c, section, "port") ||
-		!good(c, section, "tls"))
+	if (!conf_check_good(c, section, "host") ||
+		!conf_check_good(c, section, "port") ||
+		!conf_check_good(c, section, "tls"))
 		return;
 	if (account->port == 25 && is_google(account->host))
 		conf_warning(c->report, line,
@@ -289,21 +325,21 @@ static void check_port(const struct check *c, unsigned section)
 			"write tls = \"implicit\", or port = 587");
 }
 
-static void check_send_as(const struct check *c, unsigned section)
+static void check_send_as(const struct conf_check *c, unsigned section)
 {
-	const struct sender_policy *sender =
-		&c->conf->accounts[section - 1].sender;
+	const struct sender_policy *sender = &account_of(c, section)->sender;
 
-	if (good(c, section, "from") && good(c, section, "send-as") &&
+	if (conf_check_good(c, section, "from") &&
+		conf_check_good(c, section, "send-as") &&
 		sender->send_as_count > 0 && sender->mode != SENDER_AUTO)
-		conf_warning(c->report, line_of(c, section, "send-as"),
+		conf_warning(c->report, conf_check_line(c, section, "send-as"),
 			"send-as is of use only with from = \"auto\"");
 }
 
 void conf_check(struct conf_report *r, const struct conf_text *text,
 	const struct conf *conf)
 {
-	static void (*const for_all[])(const struct check *c) = {
+	static void (*const for_all[])(const struct conf_check *c) = {
 		check_some_account,
 		check_names,
 		check_postmaster,
@@ -311,21 +347,23 @@ void conf_check(struct conf_report *r, const struct conf_text *text,
 		check_paths,
 		check_users,
 		check_reach,
+		conf_check_clients,
 	};
-	static void (*const for_each[])(
-		const struct check *c, unsigned section) = {
+	static void (*const for_each_account[])(
+		const struct conf_check *c, unsigned section) = {
 		check_loop,
 		check_host,
 		check_port,
 		check_send_as,
 	};
-	const struct check c = {.report = r, .text = text, .conf = conf};
+	const struct conf_check c = {.report = r, .text = text, .conf = conf};
 	unsigned section;
 	size_t i;
 
 	for (i = 0; i < COUNT_OF(for_all); i++)
 		for_all[i](&c);
-	for (section = 1; section <= conf->account_count; section++)
-		for (i = 0; i < COUNT_OF(for_each); i++)
-			for_each[i](&c, section);
+	for (section = 1; section <= text->section_count; section++)
+		for (i = 0; i < COUNT_OF(for_each_account); i++)
+			if (conf_section_kind(text, section) == CONF_ACCOUNT)
+				for_each_account[i](&c, section);
 }

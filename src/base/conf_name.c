@@ -167,6 +167,14 @@ void conf_read_path(struct conf_reader *r)
 	store(r, text);
 }
 
+void conf_read_optional_path(struct conf_reader *r)
+{
+	if (r->values->text[0][0] == '\0')
+		store(r, "");
+	else
+		conf_read_path(r);
+}
+
 void conf_read_socket(struct conf_reader *r)
 {
 	const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
@@ -192,6 +200,14 @@ void conf_read_name(struct conf_reader *r)
 			"\".\", \"_\" and \"-\"",
 			CONF_NAME_MAX);
 	store(r, text);
+}
+
+void conf_read_optional_name(struct conf_reader *r)
+{
+	if (r->values->text[0][0] == '\0')
+		store(r, "");
+	else
+		conf_read_name(r);
 }
 
 void conf_read_user(struct conf_reader *r)
@@ -262,6 +278,17 @@ void conf_read_postmaster(struct conf_reader *r)
 		conf_bad_value(r, 0,
 			"is not a mail address; write one that is read, like "
 			"\"someone@example.com\"");
+	store(r, text);
+}
+
+void conf_read_default_sender(struct conf_reader *r)
+{
+	const char *text = r->values->text[0];
+
+	if (text[0] != '\0' && !is_mail_address(text))
+		conf_bad_value(r, 0,
+			"is not a mail address; write a full one, like "
+			"\"scanner@example.com\"");
 	store(r, text);
 }
 

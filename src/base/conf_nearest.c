@@ -12,19 +12,31 @@
 /* Names that other programs, or people in a hurry, have for ours. */
 static const struct {
 	const char *name;
-	bool in_account;
+	enum conf_kind kind;
 	const char *ours;
 } other_names[] = {
-	{"credential", true, "password-file"},
-	{"credentials", true, "password-file"},
-	{"login", true, "username"},
-	{"mailhub", true, "host"},
-	{"mynetworks", false, "allow"},
-	{"relayhost", true, "host"},
-	{"server", true, "host"},
-	{"smtp-server", true, "host"},
-	{"starttls", true, "tls"},
-	{"user", true, "username"},
+	{"credential", CONF_ACCOUNT, "password-file"},
+	{"credentials", CONF_ACCOUNT, "password-file"},
+	{"login", CONF_ACCOUNT, "username"},
+	{"mailhub", CONF_ACCOUNT, "host"},
+	{"relayhost", CONF_ACCOUNT, "host"},
+	{"server", CONF_ACCOUNT, "host"},
+	{"smtp-server", CONF_ACCOUNT, "host"},
+	{"starttls", CONF_ACCOUNT, "tls"},
+	{"user", CONF_ACCOUNT, "username"},
+	{"address", CONF_CLIENT, "networks"},
+	{"addresses", CONF_CLIENT, "networks"},
+	{"allow", CONF_CLIENT, "networks"},
+	{"mynetworks", CONF_CLIENT, "networks"},
+	{"network", CONF_CLIENT, "networks"},
+	{"rate-limit", CONF_CLIENT, "messages-per-hour"},
+	{"sender", CONF_CLIENT, "default-sender"},
+	{"starttls", CONF_CLIENT, "tls"},
+	{"haproxy", CONF_GLOBAL, "proxy"},
+	{"mynetworks", CONF_GLOBAL, "allow"},
+	{"proxy-protocol", CONF_GLOBAL, "proxy"},
+	{"smtpd-tls-cert-file", CONF_GLOBAL, "tls-cert"},
+	{"smtpd-tls-key-file", CONF_GLOBAL, "tls-key"},
 };
 
 /* A value in this file would be a secret in a file that everybody may read. */
@@ -81,20 +93,20 @@ static size_t edit_distance(const char *a, const char *b)
 	return row[n];
 }
 
-const struct conf_setting *conf_name_other(const char *folded, bool in_account)
+const struct conf_setting *conf_name_other(
+	const char *folded, enum conf_kind kind)
 {
 	size_t i;
 
 	for (i = 0; i < COUNT_OF(other_names); i++)
-		if (other_names[i].in_account == in_account &&
+		if (other_names[i].kind == kind &&
 			strcmp(other_names[i].name, folded) == 0)
-			return conf_setting_find(
-				other_names[i].ours, in_account);
+			return conf_setting_find(other_names[i].ours, kind);
 	return NULL;
 }
 
 const struct conf_setting *conf_name_nearest(
-	const char *folded, bool in_account)
+	const char *folded, enum conf_kind kind)
 {
 	const struct conf_setting *schema, *best = NULL;
 	size_t best_distance = strlen(folded) / 3 + 2;
@@ -102,12 +114,48 @@ const struct conf_setting *conf_name_nearest(
 
 	schema = conf_schema(&count);
 	for (i = 0; i < count; i++) {
-		if (schema[i].in_account != in_account)
+		if (schema[i].kind != kind)
 			continue;
 		distance = edit_distance(folded, schema[i].name);
 		if (distance < best_distance) {
 			best_distance = distance;
 			best = &schema[i];
+		}
+	}
+	return best;
+}
+
+enum conf_kind conf_name_nearest_section(const char *folded)
+{
+	enum conf_kind kind, best = CONF_GLOBAL;
+	size_t best_distance = strlen(folded) / 3 + 2;
+	size_t distance;
+
+	for (kind = CONF_GLOBAL + 1; kind < CONF_KINDS; kind++) {
+		distance = edit_distance(folded, conf_section_kinds[kind].name);
+		if (distance < best_distance) {
+			best_distance = distance;
+			best = kind;
+		}
+	}
+	return best;
+}
+
+const struct conf_account *conf_name_nearest_account(
+	const struct conf *conf, const char *name)
+{
+	const struct conf_account *best = NULL;
+	size_t best_distance = strlen(name) / 3 + 2;
+	size_t i, distance;
+
+	for (i = 0; i < conf->account_count; i++) {
+		if (conf->accounts[i].name == NULL ||
+			strlen(conf->accounts[i].name) > CONF_NAME_MAX)
+			continue;
+		distance = edit_distance(name, conf->accounts[i].name);
+		if (distance < best_distance) {
+			best_distance = distance;
+			best = &conf->accounts[i];
 		}
 	}
 	return best;

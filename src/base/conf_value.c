@@ -257,49 +257,124 @@ void conf_read_port(struct conf_reader *r)
 	*out = (uint16_t)read_number(r);
 }
 
+/* --- words --- */
+
+struct word {
+	const char *text;
+	int value;
+};
+
+/* Returns the value of the word, or -1 with advice reported. */
+static int read_word(struct conf_reader *r, const struct word *words,
+	size_t count, const char *advice)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (strcmp(r->values->text[0], words[i].text) == 0)
+			return words[i].value;
+	conf_bad_value(r, 0, "is unknown; write %s", advice);
+	return -1;
+}
+
 void conf_read_from(struct conf_reader *r)
 {
-	static const struct {
-		const char *text;
-		enum sender_mode mode;
-	} words[] = {
+	static const struct word words[] = {
 		{"auto", SENDER_AUTO},
 		{"keep", SENDER_KEEP},
 		{"account", SENDER_ACCOUNT},
 	};
-	enum sender_mode *out = field(r);
-	size_t i;
+	int value = read_word(r, words, COUNT_OF(words),
+		"\"auto\", \"keep\" or \"account\"; an address belongs into "
+		"username or send-as");
 
-	for (i = 0; i < COUNT_OF(words); i++) {
-		if (strcmp(r->values->text[0], words[i].text) != 0)
-			continue;
-		*out = words[i].mode;
-		return;
-	}
-	conf_bad_value(r, 0,
-		"is unknown; write \"auto\", \"keep\" or \"account\"; an "
-		"address belongs into username or send-as");
+	if (value >= 0)
+		*(enum sender_mode *)field(r) = (enum sender_mode)value;
 }
 
 void conf_read_tls(struct conf_reader *r)
 {
-	static const struct {
-		const char *text;
-		enum conf_tls tls;
-	} words[] = {
+	static const struct word words[] = {
 		{"starttls", CONF_TLS_STARTTLS},
 		{"implicit", CONF_TLS_IMPLICIT},
 	};
-	enum conf_tls *out = field(r);
-	size_t i;
+	int value = read_word(r, words, COUNT_OF(words),
+		"\"starttls\" (port 587) or \"implicit\" (port 465); never "
+		"without TLS");
 
-	for (i = 0; i < COUNT_OF(words); i++) {
-		if (strcmp(r->values->text[0], words[i].text) != 0)
-			continue;
-		*out = words[i].tls;
-		return;
-	}
-	conf_bad_value(r, 0,
-		"is unknown; write \"starttls\" (port 587) or \"implicit\" "
-		"(port 465); never without TLS");
+	if (value >= 0)
+		*(enum conf_tls *)field(r) = (enum conf_tls)value;
+}
+
+void conf_read_auth(struct conf_reader *r)
+{
+	static const struct word words[] = {
+		{"none", CONF_AUTH_NONE},
+		{"any", CONF_AUTH_ANY},
+		{"users", CONF_AUTH_USERS},
+	};
+	int value = read_word(r, words, COUNT_OF(words),
+		"\"none\", \"any\" (whatever the device sends is accepted) or "
+		"\"users\" (those of users-file)");
+
+	if (value >= 0)
+		*(enum conf_auth *)field(r) = (enum conf_auth)value;
+}
+
+void conf_read_client_tls(struct conf_reader *r)
+{
+	static const struct word words[] = {
+		{"none", CONF_CLIENT_TLS_NONE},
+		{"offer", CONF_CLIENT_TLS_OFFER},
+		{"require", CONF_CLIENT_TLS_REQUIRE},
+	};
+	int value = read_word(r, words, COUNT_OF(words),
+		"\"offer\", \"require\" or \"none\"; how an account connects "
+		"is said in account { }");
+
+	if (value >= 0)
+		*(enum conf_client_tls *)field(r) = (enum conf_client_tls)value;
+}
+
+void conf_read_min_tls(struct conf_reader *r)
+{
+	static const struct word words[] = {
+		{"1.0", CONF_TLS_1_0},
+		{"1.1", CONF_TLS_1_1},
+		{"1.2", CONF_TLS_1_2},
+		{"1.3", CONF_TLS_1_3},
+	};
+	int value = read_word(r, words, COUNT_OF(words),
+		"\"1.2\" or \"1.3\"; \"1.0\" or \"1.1\" for old devices");
+
+	if (value >= 0)
+		*(enum conf_tls_version *)field(r) =
+			(enum conf_tls_version)value;
+}
+
+void conf_read_syntax(struct conf_reader *r)
+{
+	static const struct word words[] = {
+		{"tolerant", CONF_SYNTAX_TOLERANT},
+		{"strict", CONF_SYNTAX_STRICT},
+	};
+	int value = read_word(
+		r, words, COUNT_OF(words), "\"tolerant\" or \"strict\"");
+
+	if (value >= 0)
+		*(enum conf_syntax *)field(r) = (enum conf_syntax)value;
+}
+
+void conf_read_flag(struct conf_reader *r)
+{
+	static const struct word words[] = {
+		{"false", 0},
+		{"no", 0},
+		{"true", 1},
+		{"yes", 1},
+	};
+	int value = read_word(r, words, COUNT_OF(words), "true or false");
+
+	if (value >= 0)
+		*(bool *)field(r) = value != 0;
 }

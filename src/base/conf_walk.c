@@ -69,6 +69,11 @@ static void add_value_line(struct conf_text *text, unsigned line)
 	text->value_lines[text->value_count++] = line;
 }
 
+enum conf_kind conf_section_kind(const struct conf_text *text, unsigned section)
+{
+	return section > 0 ? text->sections[section - 1].kind : CONF_GLOBAL;
+}
+
 struct conf_place *conf_place_find(const struct conf_text *text,
 	unsigned section, const struct conf_setting *setting)
 {
@@ -97,36 +102,67 @@ static void note_meant(
 		add_place(w->text, &place);
 }
 
+static enum conf_kind here(const struct walk *w)
+{
+	return conf_section_kind(w->text, w->section);
+}
+
+/* A kind of section that has this setting. Returns CONF_KINDS for none. */
+static enum conf_kind kind_with(const char *name)
+{
+	enum conf_kind kind = CONF_GLOBAL;
+
+	while (kind < CONF_KINDS && conf_setting_find(name, kind) == NULL)
+		kind++;
+	return kind;
+}
+
+/* The setting stands in another kind of section than it should. */
+static void report_misplaced(
+	struct walk *w, const char *name, enum conf_kind right, unsigned line)
+{
+	const struct conf_section_kind *from = &conf_section_kinds[here(w)];
+	const struct conf_section_kind *to = &conf_section_kinds[right];
+
+	if (right == CONF_GLOBAL)
+		conf_error(w->report, line,
+			"\"%s\" does not belong to %s; write it outside of "
+			"%s { }",
+			name, from->article, from->name);
+	else
+		conf_error(w->report, line,
+			"\"%s\" belongs to %s; write it inside of %s { }", name,
+			to->article, to->name);
+}
+
 static void report_unknown(struct walk *w, const char *name, unsigned line)
 {
-	bool in_account = w->section > 0;
-	const char *where = in_account ? " in account" : "";
+	const struct conf_section_kind *section = &conf_section_kinds[here(w)];
+	const char *in = w->section > 0 ? " in " : "";
+	const char *where = w->section > 0 ? section->name : "";
 	const struct conf_setting *meant;
 	char folded[CONF_NAME_MAX + 1];
 
 	conf_name_fold(folded, name, strlen(name));
-	meant = conf_name_other(folded, in_account);
-	if (meant == NULL && conf_setting_find(folded, !in_account) != NULL) {
-		conf_error(w->report, line,
-			"\"%s\" %s; write it %s of account { }", folded,
-			in_account ? "does not belong to an account"
-				   : "belongs to an account",
-			in_account ? "outside" : "inside");
+	meant = conf_name_other(folded, here(w));
+	if (meant == NULL && kind_with(folded) < CONF_KINDS &&
+		conf_setting_find(folded, here(w)) == NULL) {
+		report_misplaced(w, folded, kind_with(folded), line);
 		return;
 	}
 	if (meant == NULL)
-		meant = conf_name_nearest(folded, in_account);
+		meant = conf_name_nearest(folded, here(w));
 	if (meant == NULL) {
 		conf_error(w->report, line,
-			"unknown setting \"%s\"%s; gmrelayd.conf(5) lists "
+			"unknown setting \"%s\"%s%s; gmrelayd.conf(5) lists "
 			"them all",
-			name, where);
+			name, in, where);
 		return;
 	}
 	note_meant(w, meant, line);
 	conf_error(w->report, line,
-		"unknown setting \"%s\"%s; did you mean \"%s\"?", name, where,
-		meant->name);
+		"unknown setting \"%s\"%s%s; did you mean \"%s\"?", name, in,
+		where, meant->name);
 }
 
 /* The values between braces; the opening one is the current token. Returns 0
@@ -224,6 +260,37 @@ static void judge_setting(
 	add_place(w->text, place);
 }
 
+static void report_unknown_section(
+	struct walk *w, const char *name, unsigned line)
+{
+	char folded[CONF_NAME_MAX + 1];
+	enum conf_kind meant;
+
+	conf_name_fold(folded, name, strlen(name));
+	meant = conf_name_nearest_section(folded);
+	if (meant == CONF_GLOBAL)
+		conf_error(w->report, line,
+			"unknown section \"%s\"; there are account { } and "
+			"client { }",
+			name);
+	else
+		conf_error(w->report, line,
+			"unknown section \"%s\"; did you mean \"%s\"?", name,
+			conf_section_kinds[meant].name);
+}
+
+static void report_unclosed(struct walk *w, unsigned before_line)
+{
+	char before[40] = "the end of the file";
+
+	if (before_line > 0)
+		snprintf(before, sizeof(before), "line %u", before_line);
+	conf_error(w->report, w->text->sections[w->section - 1].line,
+		"the %s that begins here is not closed; \"}\" is missing "
+		"before %s",
+		conf_section_kinds[here(w)].name, before);
+}
+
 /* Behind a name there is to be "=". Returns 0, -1 reported. */
 static int walk_equals(struct walk *w, struct conf_place *place,
 	const char *name, unsigned line)
@@ -244,10 +311,9 @@ static int walk_equals(struct walk *w, struct conf_place *place,
 		return 0;
 	}
 	if (kind(w) == CONF_TOKEN_OPEN && !known)
-		conf_error(w->report, line,
-			"unknown section \"%s\"; the only one is: account { "
-			"... }",
-			name);
+		report_unknown_section(w, name, line);
+	else if (kind(w) == CONF_TOKEN_OPEN && strcmp(name, "account") == 0)
+		report_unclosed(w, line);
 	else
 		conf_error(w->report, line,
 			"\"=\" is missing behind \"%s\": found %s; write "
@@ -261,7 +327,7 @@ static int walk_setting(struct walk *w, const char *name)
 {
 	struct conf_place place = {
 		.section = w->section,
-		.setting = conf_setting_find(name, w->section > 0),
+		.setting = conf_setting_find(name, here(w)),
 		.line = w->scan.token.line,
 	};
 	size_t from = w->scan.token.start;
@@ -292,56 +358,61 @@ static int walk_setting(struct walk *w, const char *name)
 	return 0;
 }
 
-static void report_unclosed(struct walk *w, const char *before)
+static int begin_section(struct walk *w, enum conf_kind kind, unsigned line)
 {
-	conf_error(w->report, w->text->account_lines[w->section - 1],
-		"the account that begins here is not closed; \"}\" is missing "
-		"before %s",
-		before);
+	const struct conf_section_kind *is = &conf_section_kinds[kind];
+	struct conf_text *text = w->text;
+	struct conf_section *section;
+
+	if (text->kind_counts[kind] == is->max) {
+		conf_error(w->report, line, "more than %zu %ss", is->max,
+			is->name);
+		return -1;
+	}
+	section = &text->sections[text->section_count++];
+	section->kind = kind;
+	section->index = text->kind_counts[kind]++;
+	section->line = line;
+	w->section = (unsigned)text->section_count;
+	return 0;
 }
 
-/* The word "account" is the current token. */
-static int walk_account(struct walk *w)
+/* The name of a kind of section is the current token. */
+static int walk_section(struct walk *w, enum conf_kind of)
 {
-	struct conf_text *text = w->text;
+	const struct conf_section_kind *is = &conf_section_kinds[of];
 	unsigned line = w->scan.token.line;
-	char before[40];
 
 	if (w->section > 0) {
-		snprintf(before, sizeof(before), "line %u", line);
-		report_unclosed(w, before);
+		report_unclosed(w, line);
 		return -1;
 	}
 	if (next(w) != 0)
 		return -1;
 	if (kind(w) == CONF_TOKEN_WORD || kind(w) == CONF_TOKEN_STRING) {
 		conf_error(w->report, line,
-			"an account has no title; write: account { name = "
-			"\"...\" and so on }");
-		conf_text_blank(text, w->scan.token.start, w->scan.at);
+			"%s has no title; write: %s { name = \"...\" and so "
+			"on }",
+			is->article, is->name);
+		conf_text_blank(w->text, w->scan.token.start, w->scan.at);
 		if (next(w) != 0)
 			return -1;
 	}
 	if (kind(w) != CONF_TOKEN_OPEN) {
 		conf_error(w->report, line,
-			"\"{\" is missing behind \"account\"; write: account { "
-			"username = \"...\" and so on }");
+			"\"{\" is missing behind \"%s\"; write: %s { %s and so "
+			"on }",
+			is->name, is->name, is->example);
 		return -1;
 	}
-	if (text->account_count == CONF_ACCOUNTS_MAX) {
-		conf_error(w->report, line, "more than %d accounts",
-			CONF_ACCOUNTS_MAX);
-		return -1;
-	}
-	text->account_lines[text->account_count++] = line;
-	w->section = (unsigned)text->account_count;
-	return 0;
+	return begin_section(w, of, line);
 }
 
 static int walk_word(struct walk *w)
 {
 	char name[CONF_NAME_MAX + 1];
 	const struct conf_token *t = &w->scan.token;
+	enum conf_kind of;
 
 	if (t->len > CONF_NAME_MAX) {
 		conf_error(w->report, t->line,
@@ -352,8 +423,11 @@ static int walk_word(struct walk *w)
 	}
 	memcpy(name, w->text->data + t->start, t->len);
 	name[t->len] = '\0';
-	if (strcmp(name, "account") == 0)
-		return walk_account(w);
+	/* "account" is a setting of a client as well */
+	for (of = CONF_GLOBAL + 1; of < CONF_KINDS; of++)
+		if (strcmp(name, conf_section_kinds[of].name) == 0 &&
+			conf_setting_find(name, here(w)) == NULL)
+			return walk_section(w, of);
 	return walk_setting(w, name);
 }
 
@@ -367,7 +441,7 @@ static int walk_token(struct walk *w)
 	case CONF_TOKEN_END:
 		if (w->section == 0)
 			return 1;
-		report_unclosed(w, "the end of the file");
+		report_unclosed(w, 0);
 		return -1;
 	case CONF_TOKEN_WORD:
 		return walk_word(w);

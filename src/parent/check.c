@@ -86,6 +86,21 @@ void check_tell_stderr(void *arg, bool warning, const char *text)
 	fprintf(stderr, "%s%s\n", text, warning ? " (a warning)" : "");
 }
 
+static void print_client(const struct conf_client *client)
+{
+	size_t i;
+
+	if (client->line == 0)
+		printf("who may send:");
+	else if (client->name[0] != '\0')
+		printf("client %s:", client->name);
+	else
+		printf("client of line %u:", client->line);
+	for (i = 0; i < client->networks.count; i++)
+		printf(" %s", client->networks.items[i].text);
+	putchar('\n');
+}
+
 static void print_summary(const struct check_result *r)
 {
 	const struct conf *conf = r->conf;
@@ -103,10 +118,10 @@ static void print_summary(const struct check_result *r)
 	printf("listen:");
 	for (i = 0; i < conf->listen_count; i++)
 		printf(" %s", conf->listen[i].text);
-	printf("\nwho may send:");
-	for (i = 0; i < conf->allow_count; i++)
-		printf(" %s", conf->allow[i].text);
-	printf("\nspool: %s\n", conf->spool);
+	putchar('\n');
+	for (i = 0; i < conf->client_count; i++)
+		print_client(&conf->clients[i]);
+	printf("spool: %s\n", conf->spool);
 	if (r->users.root)
 		printf("users: receiver uid %u, relay uid %u\n",
 			(unsigned)r->users.receiver.uid,

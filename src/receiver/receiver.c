@@ -131,20 +131,24 @@ static void on_accept(struct evconnlistener *accepting, evutil_socket_t fd,
 	struct door *door = arg;
 	struct receiver *r = door->receiver;
 	const struct conf *conf = r->role->conf;
+	const struct conf_client *profile =
+		door->listener->kind == LISTENER_SMTP
+			? conf_client_for(conf, sa)
+			: conf_client_local(conf);
 	struct peer peer;
 
 	(void)accepting;
 	(void)sa_len;
 	if (peer_identify(&peer, fd, door->listener->kind, sa) != 0)
 		close(fd);
-	else if (peer.kind == LISTENER_SMTP && !conf_allows(conf, sa))
+	else if (profile == NULL)
 		turn_away_stranger(door, fd, &peer);
 	else if (!peer.local && clients_from(&r->shared.clients, &peer) >=
 					conf->max_clients_per_address)
 		turn_away_busy(door, fd, &peer, RX_TOO_MANY_FROM_ADDRESS);
 	else if (make_room(r) != 0)
 		turn_away_busy(door, fd, &peer, RX_BUSY);
-	else if (session_new(&r->shared, fd, &peer) != 0)
+	else if (session_new(&r->shared, fd, &peer, profile) != 0)
 		log_warn("dropped peer=%s reason=\"out of memory\"", peer.log);
 }
 

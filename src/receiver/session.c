@@ -359,7 +359,8 @@ static void greet(struct session *s)
 	session_reply_detail(s, RX_GREETING, text);
 }
 
-int session_new(struct session_shared *shared, int fd, const struct peer *peer)
+int session_new(struct session_shared *shared, int fd, const struct peer *peer,
+	const struct conf_client *profile)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
@@ -374,6 +375,7 @@ int session_new(struct session_shared *shared, int fd, const struct peer *peer)
 	s->shared = shared;
 	s->fd = fd;
 	s->peer = *peer;
+	s->profile = profile;
 	s->state = SESSION_NEW;
 	line_splitter_init(&s->splitter, COMMAND_LINE_MAX);
 	buf_init(&s->held, SESSION_TURN_MAX);

@@ -22,6 +22,7 @@
 #include <sys/time.h>
 
 struct conf;
+struct conf_client;
 struct event;
 struct event_base;
 struct journal;
@@ -98,6 +99,7 @@ struct session {
 	struct event *read_event;
 	struct event *write_event; /* NULL until a client was slow */
 	struct peer peer;
+	const struct conf_client *profile; /* what holds for this client */
 	struct client client;
 	enum session_state state;
 	unsigned paused; /* enum session_pause */
@@ -121,9 +123,10 @@ struct session {
 void session_shared_init(struct session_shared *shared);
 void session_shared_free(struct session_shared *shared);
 
-/* Greets the client at fd (owned from here on). Returns 0, -1 without memory:
- * fd is closed. */
-int session_new(struct session_shared *shared, int fd, const struct peer *peer);
+/* Greets the client at fd (owned from here on), for whom profile holds. Returns
+ * 0, -1 without memory: fd is closed. */
+int session_new(struct session_shared *shared, int fd, const struct peer *peer,
+	const struct conf_client *profile);
 
 /* Says reply (RX_NONE: nothing) and ends the session now, unless it waits for
  * the disk. *s may be gone afterwards. */

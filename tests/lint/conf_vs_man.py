@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """conf_vs_man.py [TOP] - every setting is a row of the schema in conf.c, an .It
-entry of gmrelayd.conf(5) and a line of etc/gmrelayd.conf, on the same side of
-account { } and with the same default. Prints what differs; exits 1 then."""
+entry of gmrelayd.conf(5) and a line of etc/gmrelayd.conf, in the same kind of
+section and with the same default. Prints what differs; exits 1 then."""
 import os
 import re
 import sys
@@ -12,10 +12,11 @@ SAMPLE = "etc/gmrelayd.conf"
 
 ROW = re.compile(
     r'^\t\{"([^"]+)",\s*"([^"]*)",\s*(ONE|LIST),\s*'
-    r'(GLOBAL|ACCOUNT)\(', re.MULTILINE)
-SIDES = {"GLOBAL": False, "ACCOUNT": True}
-# the man page's sections, and whether they are about account { }
-SECTIONS = {"GLOBAL SETTINGS": False, "ACCOUNT SETTINGS": True}
+    r'(GLOBAL|ACCOUNT|CLIENT)\(', re.MULTILINE)
+SIDES = {"GLOBAL": "", "ACCOUNT": "account", "CLIENT": "client"}
+# the man page's sections, and of which kind their settings are
+SECTIONS = {"GLOBAL SETTINGS": "", "ACCOUNT SETTINGS": "account",
+            "CLIENT SETTINGS": "client"}
 
 
 def read(top, name):
@@ -61,20 +62,22 @@ def from_manual(text):
 
 def from_sample(text):
     found = {}
-    in_account = False
+    side = ""
     for line in text.split("\n"):
-        if re.match(r"account \{", line):
-            in_account = True
-        elif line.startswith("}"):
-            in_account = False
-        match = re.match(r"\s*#?([a-z][a-z-]*) = (.*)$", line)
+        begun = re.match(r"#?(account|client) \{", line)
+        if begun:
+            side = begun[1]
+        elif re.match("#?}", line):
+            side = ""
+        # a whole section may be behind hash signs
+        match = re.match(r"(?:\s*#?|#\t)([a-z][a-z-]*) = (.*)$", line)
         if match:
-            found[in_account, match[1]] = values(match[2])
+            found[side, match[1]] = values(match[2])
     return found
 
 
 def title(key):
-    return key[1] + (" in account" if key[0] else "")
+    return key[1] + (" in " + key[0] if key[0] else "")
 
 
 def compare(schema, other, name):

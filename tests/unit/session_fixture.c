@@ -45,6 +45,11 @@ void fixture_open(struct fixture *f)
 	f->conf.postmaster = none;
 	f->conf.accounts = &f->account;
 	f->conf.account_count = 1;
+	f->profile.name = none;
+	f->profile.account = none;
+	f->profile.default_sender = none;
+	f->conf.clients = &f->profile;
+	f->conf.client_count = 1;
 	f->conf.max_clients = 10;
 	f->conf.max_clients_per_address = 5;
 	f->conf.max_recipients = 3;
@@ -100,7 +105,8 @@ void fixture_connect(struct fixture *f)
 		0);
 	f->fd = fds[0];
 	f->ended = false;
-	assert_int_equal(session_new(&f->shared, fds[1], &peer), 0);
+	assert_int_equal(
+		session_new(&f->shared, fds[1], &peer, &f->profile), 0);
 	fixture_clear(f);
 	fixture_turn(f);
 	assert_string_equal(f->said.data, GREETING);

@@ -23,6 +23,7 @@ struct fixture {
 	struct event_base *base;
 	struct conf conf;
 	struct conf_account account;
+	struct conf_client profile;
 	struct receiver_counters counters;
 	struct session_shared shared;
 	int fd;          /* the client's end; -1: closed */

@@ -227,16 +227,17 @@ static void test_allow_limit(void **state)
 	size_t i, n;
 
 	buf_init(&b, 65536);
-	for (n = CONF_ALLOW_MAX; n <= CONF_ALLOW_MAX + 1; n++) {
+	for (n = CONF_NETWORKS_MAX; n <= CONF_NETWORKS_MAX + 1; n++) {
 		buf_clear(&b);
 		buf_add_string(&b, FAR "allow = {");
 		for (i = 0; i < n; i++)
 			buf_addf(&b, "10.0.%zu.1,", i % 256);
 		buf_add_string(&b, "}");
 		c = load_with_account(f, b.data);
-		assert_int_equal(c != NULL, n == CONF_ALLOW_MAX);
+		assert_int_equal(c != NULL, n == CONF_NETWORKS_MAX);
 		if (c != NULL)
-			assert_int_equal(c->allow_count, CONF_ALLOW_MAX);
+			assert_int_equal(c->clients[0].networks.count,
+				CONF_NETWORKS_MAX);
 		conf_free(&c);
 	}
 	assert_true(problem_is(f, 0, "E1: has 257 values, 256 are allowed"));

@@ -42,6 +42,7 @@ enum { WAIT_MS = 30 * 1000, LINE_SIZE = 512, BACKLOG = 16 };
 struct role_process {
 	struct conf conf;
 	struct conf_account account;
+	struct conf_client profile;
 	struct conf_network allow;
 	struct receiver_counters *counters; /* shared with it */
 	struct counters pages;
@@ -101,8 +102,13 @@ static void configure(struct role_process *p)
 	p->conf.postmaster = none;
 	p->conf.accounts = &p->account;
 	p->conf.account_count = 1;
-	p->conf.allow = &p->allow;
-	p->conf.allow_count = 1;
+	p->profile.name = none;
+	p->profile.account = none;
+	p->profile.default_sender = none;
+	p->profile.networks.items = &p->allow;
+	p->profile.networks.count = 1;
+	p->conf.clients = &p->profile;
+	p->conf.client_count = 1;
 	p->allow.prefix.s6_addr[10] = 0xff;
 	p->allow.prefix.s6_addr[11] = 0xff;
 	p->allow.prefix.s6_addr[12] = 127;
