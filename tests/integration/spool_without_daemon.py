@@ -47,9 +47,9 @@ def filled(t):
     for i in range(3):
         data = message(subject="m%d" % i) + b"x%d\r\n" % i
         sent[daemon.send(data)] = data
+    held = sorted(sent)[0]
     data = message(subject="large") + b"0123456789\r\n" * 20000
     sent[daemon.send(data)] = data
-    held = sorted(sent)[0]
     daemon.ask("queue.hold", id=held)
     wait_for(lambda: os.path.exists(os.path.join(daemon.spool, "queue", held)),
              what="the queue file")
