@@ -164,6 +164,7 @@ libgmrelay_a_SOURCES = \
 	src/relay/tls_words.c \
 	src/relay/upstream.c \
 	src/relay/upstream.h \
+	src/relay/upstream_ahead.c \
 	src/relay/upstream_body.c \
 	src/relay/upstream_internal.h \
 	src/relay/upstream_login.c \

@@ -214,6 +214,7 @@ integration_tests = \
 	tests/integration/spool_promises_start.py \
 	tests/integration/spool_promises_sync.py \
 	tests/integration/spool_without_daemon.py \
+	tests/integration/the_next_goes_ahead.py \
 	tests/integration/upstream_refusals_send_no_credential.py
 
 if HAVE_PYTHON3

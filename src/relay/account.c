@@ -252,7 +252,7 @@ static bool delivering(const struct account *a)
 	const struct connection *c;
 
 	TAILQ_FOREACH(c, &a->connections, link)
-	if (c->delivery != NULL)
+	if (c->deliveries > 0)
 		return true;
 	return false;
 }
@@ -283,7 +283,7 @@ bool account_may_send(struct account *a)
 
 void account_wake(struct account *a)
 {
-	if (a->params.callbacks.has_due(a->params.callbacks.arg, a) &&
+	if (a->params.callbacks.due(a->params.callbacks.arg, a, 1) > 0 &&
 		account_may_send(a))
 		account_connect(a);
 }

@@ -56,8 +56,8 @@ struct account_info {
 };
 
 struct account_callbacks {
-	/* A message is due for this account now. */
-	bool (*has_due)(void *arg, struct account *a);
+	/* How many messages are due for this account now, up to max. */
+	size_t (*due)(void *arg, struct account *a, size_t max);
 	/* The next transaction for this account, or NULL for none now. */
 	struct delivery *(*next)(void *arg, struct account *a);
 	/* Its results; see relay/delivery.h. */

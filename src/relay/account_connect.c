@@ -2,8 +2,9 @@
  * account_connect.c - an account's names, addresses and connections.
  *
  * Every address is tried, each with its own timeout, the one that worked last
- * first; only when all have failed is it connection trouble. The number of
- * connections grows one at a time up to the configured one while mail is due.
+ * first; only when all have failed is it connection trouble. One connection
+ * tries whether the server is there; once it is logged in, as many more are
+ * opened as there is mail for.
  */
 #include "config.h"
 
@@ -31,21 +32,35 @@ static void on_ready(void *arg, struct upstream *u, uint64_t size)
 	account_on_ready(a, size);
 }
 
+/* A connection is idle, or may still be opened. */
+static bool others_could(const struct account *a)
+{
+	const struct connection *c;
+
+	TAILQ_FOREACH(c, &a->connections, link)
+	if (c->deliveries == 0)
+		return true;
+	return a->connection_count < a->params.settings->connections;
+}
+
 static struct delivery *on_next(void *arg, struct upstream *u)
 {
 	struct connection *c = arg;
 	struct account *a = c->account;
+	struct delivery *d;
 
 	(void)u;
-	if (!account_may_send(a))
+	/* ahead: only what no other connection could send at once */
+	if ((c->deliveries > 0 && others_could(a)) || !account_may_send(a))
 		return NULL;
-	c->delivery = a->params.callbacks.next(a->params.callbacks.arg, a);
-	if (c->delivery != NULL) {
+	d = a->params.callbacks.next(a->params.callbacks.arg, a);
+	if (d != NULL) {
+		c->deliveries++;
 		a->message_ms = clock_boot_ms();
 		/* More may be due than this connection can take. */
 		account_look_soon(a);
 	}
-	return c->delivery;
+	return d;
 }
 
 static void on_finished(void *arg, struct upstream *u, struct delivery *d)
@@ -54,7 +69,7 @@ static void on_finished(void *arg, struct upstream *u, struct delivery *d)
 	struct account *a = c->account;
 
 	(void)u;
-	c->delivery = NULL;
+	c->deliveries--;
 	account_on_result(a, d);
 	a->params.callbacks.on_finished(a->params.callbacks.arg, a, d);
 }
@@ -194,14 +209,30 @@ static void start_resolving(struct account *a)
 			"machine (/etc/resolv.conf).");
 }
 
-static bool has_unready(const struct account *a)
+/* How many connections to open now. */
+static size_t wanted(struct account *a)
 {
+	const struct account_callbacks *callbacks = &a->params.callbacks;
 	const struct connection *c;
+	size_t unready = 0, due;
+	size_t max = a->params.settings->connections;
 
+	if (a->state != ACCOUNT_ACTIVE)
+		max = 1;
+	if (a->connection_count >= max)
+		return 0;
 	TAILQ_FOREACH(c, &a->connections, link)
-	if (!c->ready)
-		return true;
-	return false;
+	unready += !c->ready;
+	if (unready > 0 && unready == a->connection_count)
+		return 0;
+	if (a->connection_count == 0)
+		max = 1;
+	due = callbacks->due(callbacks->arg, a, max + unready);
+	if (due <= unready)
+		return 0;
+	due -= unready;
+	return due < max - a->connection_count ? due
+					       : max - a->connection_count;
 }
 
 static void wake_idle(struct account *a)
@@ -217,19 +248,19 @@ static void wake_idle(struct account *a)
 
 void account_connect(struct account *a)
 {
-	unsigned max = a->params.settings->connections;
+	size_t count;
 
 	wake_idle(a);
-	if (a->state != ACCOUNT_ACTIVE)
-		max = 1;
-	if (a->connection_count >= max || has_unready(a) ||
-		!a->params.callbacks.has_due(a->params.callbacks.arg, a) ||
-		!account_may_send(a))
+	count = wanted(a);
+	if (count == 0 || !account_may_send(a))
 		return;
 	if (a->resolved_ms == 0 ||
-		clock_boot_ms() - a->resolved_ms > RESOLVED_KEEP_MS)
+		clock_boot_ms() - a->resolved_ms > RESOLVED_KEEP_MS) {
 		start_resolving(a);
-	else
+		return;
+	}
+	/* one that cannot be opened makes the account wait */
+	for (; count > 0 && account_may_send(a); count--)
 		open_connection(a);
 }
 

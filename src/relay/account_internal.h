@@ -19,9 +19,9 @@ struct connection {
 	TAILQ_ENTRY(connection) link;
 	struct account *account;
 	struct upstream *upstream;
-	size_t address;            /* index into the account's */
-	bool ready;                /* logged in */
-	struct delivery *delivery; /* under way */
+	size_t address;      /* index into the account's */
+	bool ready;          /* logged in */
+	unsigned deliveries; /* under way: one, and one ahead */
 };
 
 struct account {

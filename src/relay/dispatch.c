@@ -241,19 +241,17 @@ int dispatch_load(struct dispatch *d, const struct message *m,
 	return env != NULL ? 0 : -1;
 }
 
-bool dispatch_has_due(void *arg, struct account *a)
+size_t dispatch_due(void *arg, struct account *a, size_t max)
 {
 	const struct dispatch *d = arg;
-	const struct scheduled *first;
 	size_t i;
 
 	for (i = 0; i < d->slot_count; i++)
 		if (d->slots[i].account == a)
 			break;
 	if (i == d->slot_count || dispatch_disk_busy(d))
-		return false;
-	first = schedule_first(d->slots[i].schedule);
-	return first != NULL && first->due_ms <= clock_boot_ms();
+		return 0;
+	return schedule_due(d->slots[i].schedule, clock_boot_ms(), max);
 }
 
 void dispatch_on_settle(evutil_socket_t fd, short what, void *arg)

@@ -174,7 +174,7 @@ struct dispatch {
 void dispatch_settle_soon(struct dispatch *d);
 void dispatch_on_settle(evutil_socket_t fd, short what, void *arg);
 void dispatch_on_failed_timer(evutil_socket_t fd, short what, void *arg);
-bool dispatch_has_due(void *arg, struct account *a);
+size_t dispatch_due(void *arg, struct account *a, size_t max);
 struct message *dispatch_add(struct dispatch *d, uint64_t id,
 	const struct journal_place *place, int64_t due_ms);
 struct message *dispatch_find(const struct dispatch *d, uint64_t id);

@@ -293,7 +293,7 @@ static int make_slots(struct dispatch *d, const struct dispatch_params *params,
 		.conf = d->conf,
 		.state_fd = d->state_fd,
 		.worker = d->mover,
-		.callbacks = {dispatch_has_due, dispatch_next,
+		.callbacks = {dispatch_due, dispatch_next,
 			dispatch_finished, on_account_state, on_size, d},
 	};
 	size_t i;

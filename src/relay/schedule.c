@@ -130,6 +130,23 @@ struct scheduled *schedule_first(const struct schedule *s)
 	return s->count > 0 ? s->items[0] : NULL;
 }
 
+/* Those below an item of the heap that is not due are not due either. */
+static size_t count_due(
+	const struct schedule *s, size_t at, int64_t now_ms, size_t max)
+{
+	size_t count = 1;
+
+	if (max == 0 || at >= s->count || s->items[at]->due_ms > now_ms)
+		return 0;
+	count += count_due(s, 2 * at + 1, now_ms, max - count);
+	return count + count_due(s, 2 * at + 2, now_ms, max - count);
+}
+
+size_t schedule_due(const struct schedule *s, int64_t now_ms, size_t max)
+{
+	return count_due(s, 0, now_ms, max);
+}
+
 size_t schedule_count(const struct schedule *s)
 {
 	return s->count;

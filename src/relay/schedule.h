@@ -36,6 +36,9 @@ void schedule_move(struct schedule *s, struct scheduled *item, int64_t due_ms);
 /* The earliest, or NULL. */
 struct scheduled *schedule_first(const struct schedule *s);
 
+/* How many are due at now_ms; counts up to max. */
+size_t schedule_due(const struct schedule *s, int64_t now_ms, size_t max);
+
 /* All items, in no order: 0 to schedule_count() - 1. */
 size_t schedule_count(const struct schedule *s);
 struct scheduled *schedule_at(const struct schedule *s, size_t index);

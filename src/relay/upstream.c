@@ -40,7 +40,8 @@ static void report_end(struct upstream *u, bool troubled)
 	if (u->reported)
 		return;
 	u->reported = true;
-	upstream_finish_delivery(u);
+	upstream_finish_delivery(u, &u->tx);
+	upstream_finish_delivery(u, &u->next);
 	tls_client_close(&u->bev);
 	u->callbacks.on_closed(
 		u->callbacks.arg, u, troubled ? &u->trouble : NULL);

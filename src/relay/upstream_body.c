@@ -21,10 +21,9 @@ enum {
 	COMMAND_ROOM = 64, /* a command around an address */
 };
 
-void upstream_add_mail(const struct upstream *u, struct evbuffer *out)
+void upstream_add_mail(const struct upstream *u, const struct delivery *d,
+	struct evbuffer *out)
 {
-	const struct delivery *d = u->tx.delivery;
-
 	evbuffer_add_printf(out, "MAIL FROM:<%s>", d->reverse_path);
 	if (u->offer.size)
 		evbuffer_add_printf(
@@ -37,22 +36,21 @@ void upstream_add_mail(const struct upstream *u, struct evbuffer *out)
 }
 
 void upstream_add_rcpt(
-	const struct upstream *u, struct evbuffer *out, size_t index)
+	const struct delivery *d, struct evbuffer *out, size_t index)
+{
+	evbuffer_add_printf(out, "RCPT TO:<%s>\r\n", d->rcpts[index].address);
+}
+
+void upstream_add_bdat(const struct delivery *d, struct evbuffer *out)
 {
 	evbuffer_add_printf(
-		out, "RCPT TO:<%s>\r\n", u->tx.delivery->rcpts[index].address);
+		out, "BDAT %llu LAST\r\n", (unsigned long long)d->size);
 }
 
-void upstream_add_bdat(const struct upstream *u, struct evbuffer *out)
+static int damaged(struct upstream_tx *tx, const struct err *err)
 {
-	evbuffer_add_printf(out, "BDAT %llu LAST\r\n",
-		(unsigned long long)u->tx.delivery->size);
-}
-
-static int damaged(struct upstream *u, const struct err *err)
-{
-	u->tx.delivery->damaged = true;
-	u->tx.delivery->problem = *err;
+	tx->delivery->damaged = true;
+	tx->delivery->problem = *err;
 	return -1;
 }
 
@@ -75,7 +73,7 @@ static int count_content(struct upstream_tx *tx, ssize_t n, struct err *err)
 }
 
 /* Appends a chunk of content as it is. Returns 0, -1: damaged, told. */
-static int add_plain(struct upstream *u, struct evbuffer *out)
+static int add_plain(struct upstream_tx *tx, struct evbuffer *out)
 {
 	struct evbuffer_iovec space;
 	struct err err;
@@ -83,26 +81,25 @@ static int add_plain(struct upstream *u, struct evbuffer *out)
 
 	if (evbuffer_reserve_space(out, CHUNK, &space, 1) != 1)
 		bug("out of memory");
-	n = content_read(u->tx.delivery->content, space.iov_base, CHUNK, &err);
+	n = content_read(tx->delivery->content, space.iov_base, CHUNK, &err);
 	/* what must not be sent is not committed */
-	if (count_content(&u->tx, n, &err) != 0)
-		return damaged(u, &err);
+	if (count_content(tx, n, &err) != 0)
+		return damaged(tx, &err);
 	space.iov_len = (size_t)n;
 	evbuffer_commit_space(out, &space, 1);
 	return 0;
 }
 
 /* The same for DATA: dots doubled, and the end of data behind the last. */
-static int add_stuffed(struct upstream *u, struct evbuffer *out)
+static int add_stuffed(struct upstream_tx *tx, struct evbuffer *out)
 {
-	struct upstream_tx *tx = &u->tx;
 	struct buf stuffed;
 	char chunk[CHUNK];
 	struct err err;
 	ssize_t n = content_read(tx->delivery->content, chunk, CHUNK, &err);
 
 	if (count_content(tx, n, &err) != 0)
-		return damaged(u, &err);
+		return damaged(tx, &err);
 	buf_init(&stuffed, 2 * CHUNK + COMMAND_ROOM);
 	if (dot_stuff(&tx->stuffer, chunk, (size_t)n, &stuffed) != 0)
 		bug("out of memory");
@@ -116,39 +113,38 @@ static int add_stuffed(struct upstream *u, struct evbuffer *out)
 }
 
 /* Room for all of the flight in one piece, so that it goes out in one. */
-static struct evbuffer *new_flight(const struct upstream *u)
+static struct evbuffer *new_flight(const struct upstream_tx *tx)
 {
-	const struct delivery *d = u->tx.delivery;
+	const struct delivery *d = tx->delivery;
 	struct evbuffer *flight = evbuffer_new();
 	size_t room = 4 * COMMAND_ROOM + strlen(d->reverse_path);
 	size_t i;
 
 	for (i = 0; i < d->rcpt_count; i++)
 		room += COMMAND_ROOM + strlen(d->rcpts[i].address);
-	if (u->tx.whole)
+	if (tx->whole)
 		room += (size_t)d->size + CHUNK;
 	if (flight == NULL || evbuffer_expand(flight, room) != 0)
 		bug("out of memory");
 	return flight;
 }
 
-/* MAIL, the RCPTs and what may follow. Returns 0, -1: damaged, and nothing was
- * sent. */
-int upstream_send_flight(struct upstream *u)
+int upstream_send_flight(struct upstream *u, struct upstream_tx *tx)
 {
-	struct upstream_tx *tx = &u->tx;
-	struct evbuffer *flight = new_flight(u);
+	struct evbuffer *flight = new_flight(tx);
 	int rc = 0;
 	size_t i;
 
-	upstream_add_mail(u, flight);
+	if (tx->ahead)
+		evbuffer_add_printf(flight, "RSET\r\n");
+	upstream_add_mail(u, tx->delivery, flight);
 	for (i = 0; i < tx->delivery->rcpt_count; i++)
-		upstream_add_rcpt(u, flight, i);
+		upstream_add_rcpt(tx->delivery, flight, i);
 	tx->asked = 1 + tx->delivery->rcpt_count;
 	if (tx->whole) {
-		upstream_add_bdat(u, flight);
+		upstream_add_bdat(tx->delivery, flight);
 		while (rc == 0 && !tx->last_byte)
-			rc = add_plain(u, flight);
+			rc = add_plain(tx, flight);
 		tx->open = true;
 		tx->asked++;
 	} else if (!u->offer.chunking) {
@@ -183,8 +179,8 @@ void upstream_body_progress(struct upstream *u)
 	while (rc == 0 && !tx->last_byte &&
 		evbuffer_get_length(out) + 2 * CHUNK + COMMAND_ROOM <=
 			UPSTREAM_OUTPUT_MAX)
-		rc = u->offer.chunking ? add_plain(u, out)
-				       : add_stuffed(u, out);
+		rc = u->offer.chunking ? add_plain(tx, out)
+				       : add_stuffed(tx, out);
 	if (rc != 0) {
 		cut(u);
 		return;

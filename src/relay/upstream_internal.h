@@ -2,7 +2,8 @@
  * upstream_internal.h - one connection to the submission server, inside.
  * Used by:    upstream.c (life, input and output), upstream_states.c (the state
  *             table, from connecting to TLS), upstream_login.c (EHLO, AUTH),
- *             upstream_mail.c and upstream_body.c (transactions).
+ *             upstream_mail.c, upstream_body.c and upstream_ahead.c
+ *             (transactions).
  * Invariant:  upstream_set_state() alone writes state. Nothing frees a struct
  *             upstream but upstream_leave(), when the outermost of its event
  *             callbacks or calls ends.
@@ -100,6 +101,9 @@ struct upstream_tx {
 	bool last_byte; /* the message's last byte is in the output buffer */
 	bool judged;    /* the answer to the last byte has come, or 421 */
 	bool open;      /* the server needs RSET before the next MAIL */
+	bool ahead;     /* it went out before the one before was judged */
+	bool rset_due;  /* ahead: RSET was sent in front, unanswered yet */
+	bool flushed;   /* all of it has gone to the kernel */
 	uint64_t sent;  /* octets of content in the output buffer or beyond */
 	struct dot_stuffer stuffer;
 };
@@ -140,6 +144,7 @@ struct upstream {
 	int64_t ready_ms;
 	unsigned transactions; /* begun */
 	struct upstream_tx tx;
+	struct upstream_tx next; /* no delivery: none */
 
 	bool troubled;
 	struct upstream_trouble trouble;
@@ -230,9 +235,31 @@ enum phase upstream_phase(const struct upstream *u);
  * transaction before: it may just have been idle for too long. */
 bool upstream_was_idle(const struct upstream *u);
 
+/* Begins a transaction with the delivery, which stays the caller's. */
+void upstream_begin(
+	struct upstream *u, struct upstream_tx *tx, struct delivery *d);
+
 /* Hands the delivery back, in doubt or not, as things stand. Nothing to do
  * where there is none. */
-void upstream_finish_delivery(struct upstream *u);
+void upstream_finish_delivery(struct upstream *u, struct upstream_tx *tx);
+
+/* The reply to give in the server's stead to a delivery that must not be sent;
+ * NULL: it may be. */
+const char *upstream_unsendable(
+	const struct upstream *u, const struct delivery *d);
+
+/* Between two messages: this connection is to end. */
+bool upstream_is_worn(const struct upstream *u);
+
+/* upstream_ahead.c: the next message, before the answer to this one. */
+void upstream_final_enter(struct upstream *u);
+
+/* The transaction has ended: goes on with the one that went ahead. Returns
+ * false when there is none. */
+bool upstream_ahead_promote(struct upstream *u);
+
+/* The answer to the RSET in front of it. */
+void upstream_ahead_rset_reply(struct upstream *u, const struct reply *r);
 
 static inline bool upstream_is_refusal(const struct reply *r)
 {
@@ -242,14 +269,15 @@ static inline bool upstream_is_refusal(const struct reply *r)
 /* upstream_body.c: what is written, and BODY. */
 struct evbuffer;
 
-void upstream_add_mail(const struct upstream *u, struct evbuffer *out);
+void upstream_add_mail(const struct upstream *u, const struct delivery *d,
+	struct evbuffer *out);
 void upstream_add_rcpt(
-	const struct upstream *u, struct evbuffer *out, size_t index);
-void upstream_add_bdat(const struct upstream *u, struct evbuffer *out);
+	const struct delivery *d, struct evbuffer *out, size_t index);
+void upstream_add_bdat(const struct delivery *d, struct evbuffer *out);
 
 /* Sends MAIL, the RCPTs and what may follow in one flight. Returns 0, -1: the
  * content is damaged, and nothing was sent. */
-int upstream_send_flight(struct upstream *u);
+int upstream_send_flight(struct upstream *u, struct upstream_tx *tx);
 
 void upstream_body_enter(struct upstream *u);
 void upstream_body_reply(struct upstream *u, const struct reply *r);

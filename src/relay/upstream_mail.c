@@ -85,7 +85,7 @@ bool upstream_was_idle(const struct upstream *u)
 	if (u->state == STATE_READY)
 		return u->transactions > 0;
 	return u->state == STATE_ENVELOPE && u->transactions > 1 &&
-	       u->tx.answered == 0;
+	       u->tx.answered == 0 && !u->tx.ahead;
 }
 
 enum phase upstream_phase(const struct upstream *u)
@@ -99,12 +99,10 @@ enum phase upstream_phase(const struct upstream *u)
 }
 
 /* The message may have been delivered though nobody said so. */
-static bool is_in_doubt(const struct upstream *u)
+static bool is_in_doubt(const struct upstream *u, const struct upstream_tx *tx)
 {
-	const struct upstream_tx *tx = &u->tx;
-
 	if (!tx->last_byte || tx->judged || tx->mail_refused ||
-		!upstream_flushed(u))
+		!(tx->flushed || upstream_flushed(u)))
 		return false;
 	return tx->accepted_count > 0 ||
 	       tx->answered <= tx->delivery->rcpt_count;
@@ -123,14 +121,14 @@ static void check_split(struct delivery *d)
 		d->rcpts[i].outcome = OUTCOME_RETRY;
 }
 
-void upstream_finish_delivery(struct upstream *u)
+void upstream_finish_delivery(struct upstream *u, struct upstream_tx *tx)
 {
-	struct delivery *d = u->tx.delivery;
+	struct delivery *d = tx->delivery;
 	size_t i;
 
 	if (d == NULL)
 		return;
-	d->in_doubt = is_in_doubt(u);
+	d->in_doubt = is_in_doubt(u, tx);
 	check_split(d);
 	for (i = 0; i < d->rcpt_count; i++) {
 		if (d->rcpts[i].outcome != OUTCOME_UNTRIED)
@@ -138,7 +136,7 @@ void upstream_finish_delivery(struct upstream *u)
 		reply_init(&d->rcpts[i].reply);
 		d->rcpts[i].rule = NULL;
 	}
-	u->tx.delivery = NULL;
+	tx->delivery = NULL;
 	u->callbacks.on_finished(u->callbacks.arg, u, d);
 }
 
@@ -152,8 +150,7 @@ void upstream_ready_enter(struct upstream *u)
 	u->ready_ms = clock_boot_ms();
 }
 
-/* Between two messages: is this connection old enough? */
-static bool is_worn(const struct upstream *u)
+bool upstream_is_worn(const struct upstream *u)
 {
 	const unsigned max = u->params.account->messages_per_connection;
 
@@ -162,24 +159,34 @@ static bool is_worn(const struct upstream *u)
 	       clock_boot_ms() - u->opened_ms >= UPSTREAM_LIFE_MS;
 }
 
+void upstream_begin(
+	struct upstream *u, struct upstream_tx *tx, struct delivery *d)
+{
+	memset(tx, 0, sizeof(*tx));
+	tx->delivery = d;
+	tx->stuffer.at_line_start = true;
+	u->transactions++;
+}
+
 void upstream_ready_pump(struct upstream *u)
 {
 	struct delivery *d;
 
 	u->pump = false;
-	if (is_worn(u)) {
+	if (upstream_is_worn(u)) {
 		upstream_set_state(u, STATE_QUIT);
 		return;
 	}
-	d = u->callbacks.next(u->callbacks.arg, u);
+	/* one that could not go ahead is the next */
+	d = u->next.delivery;
+	u->next.delivery = NULL;
+	if (d == NULL)
+		d = u->callbacks.next(u->callbacks.arg, u);
 	if (d == NULL)
 		return;
 	if (u->state != STATE_READY)
 		bug("a delivery for a connection that was aborted");
-	memset(&u->tx, 0, sizeof(u->tx));
-	u->tx.delivery = d;
-	u->tx.stuffer.at_line_start = true;
-	u->transactions++;
+	upstream_begin(u, &u->tx, d);
 	upstream_set_state(u, STATE_ENVELOPE);
 }
 
@@ -205,10 +212,12 @@ void upstream_ready_reply(struct upstream *u, const struct reply *r)
 static void end_transaction(struct upstream *u)
 {
 	u->tx.judged = true;
-	upstream_finish_delivery(u);
+	upstream_finish_delivery(u, &u->tx);
 	if (u->state == STATE_CLOSED)
 		return;
-	if (u->troubled || is_worn(u))
+	if (upstream_ahead_promote(u))
+		return;
+	if (u->troubled || upstream_is_worn(u))
 		upstream_set_state(u, STATE_QUIT);
 	else
 		upstream_set_state(u, u->tx.open ? STATE_RSET : STATE_READY);
@@ -231,6 +240,7 @@ static void closing(
 		upstream_note_reply(u, phase, gmail_judge(phase, r), r);
 	}
 	u->tx.judged = true;
+	u->next.judged = true; /* it says nothing more */
 	upstream_set_state(u, STATE_CLOSED);
 }
 
@@ -275,29 +285,38 @@ static void refuse_here(struct upstream *u, const char *reply)
 	end_transaction(u);
 }
 
+const char *upstream_unsendable(
+	const struct upstream *u, const struct delivery *d)
+{
+	if (!are_wire_safe(d))
+		return "553 5.1.3 (not sent) an address of the envelope holds control bytes or is too long";
+	if (d->smtputf8 && !u->offer.smtputf8)
+		return "550 5.6.7 (not sent) an address needs SMTPUTF8, which the server does not offer";
+	return NULL;
+}
+
 void upstream_envelope_enter(struct upstream *u)
 {
 	struct upstream_tx *tx = &u->tx;
+	const char *refusal;
 
-	if (!are_wire_safe(tx->delivery)) {
-		refuse_here(u,
-			"553 5.1.3 (not sent) an address of the envelope holds control bytes or is too long");
+	if (tx->ahead)
 		return;
-	}
-	if (tx->delivery->smtputf8 && !u->offer.smtputf8) {
-		refuse_here(u,
-			"550 5.6.7 (not sent) an address needs SMTPUTF8, which the server does not offer");
+	refusal = upstream_unsendable(u, tx->delivery);
+	if (refusal != NULL) {
+		refuse_here(u, refusal);
 		return;
 	}
 	if (!u->offer.pipelining) {
 		tx->asked = 1;
-		upstream_add_mail(u, bufferevent_get_output(u->bev));
+		upstream_add_mail(
+			u, tx->delivery, bufferevent_get_output(u->bev));
 		return;
 	}
 	tx->whole = u->offer.chunking &&
 		    tx->delivery->size <= UPSTREAM_WHOLE_MAX &&
 		    clock_boot_ms() - u->ready_ms < UPSTREAM_FRESH_MS;
-	if (upstream_send_flight(u) != 0) {
+	if (upstream_send_flight(u, tx) != 0) {
 		/* nothing has left, so the connection is as good as before */
 		tx->open = false;
 		end_transaction(u);
@@ -313,13 +332,13 @@ static void ask_next(struct upstream *u)
 	if (tx->mail_refused) {
 		end_transaction(u);
 	} else if (tx->answered <= tx->delivery->rcpt_count) {
-		upstream_add_rcpt(u, out, tx->answered - 1);
+		upstream_add_rcpt(tx->delivery, out, tx->answered - 1);
 		tx->asked++;
 		upstream_arm_timer(u);
 	} else if (tx->accepted_count == 0 || u->troubled) {
 		end_transaction(u);
 	} else if (u->offer.chunking) {
-		upstream_add_bdat(u, out);
+		upstream_add_bdat(tx->delivery, out);
 		tx->asked++;
 		upstream_set_state(u, STATE_BODY);
 	} else {
@@ -391,6 +410,10 @@ void upstream_envelope_reply(struct upstream *u, const struct reply *r)
 	const size_t number = tx->answered;
 	const bool about_rcpt = number > 0 && number <= count;
 
+	if (tx->rset_due) {
+		upstream_ahead_rset_reply(u, r);
+		return;
+	}
 	if (r->code == 421 || (is_stale(r) && upstream_was_idle(u))) {
 		closing(u, about_rcpt ? &tx->delivery->rcpts[number - 1] : NULL,
 			r);

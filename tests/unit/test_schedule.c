@@ -40,6 +40,22 @@ static struct item *first_of(struct item *items)
 	return best;
 }
 
+static void check_due(struct schedule *s, const struct item *items)
+{
+	static const size_t most[] = {0, 1, 3, ITEMS, 10 * ITEMS};
+	size_t i, due;
+	int64_t now;
+
+	for (now = -1; now <= 50; now += 17) {
+		due = 0;
+		for (i = 0; i < ITEMS; i++)
+			due += items[i].in && items[i].due_ms <= now;
+		for (i = 0; i < COUNT_OF(most); i++)
+			assert_int_equal(schedule_due(s, now, most[i]),
+				due < most[i] ? due : most[i]);
+	}
+}
+
 static void check(struct schedule *s, struct item *items)
 {
 	size_t i, count = 0;
@@ -50,6 +66,7 @@ static void check(struct schedule *s, struct item *items)
 	assert_ptr_equal(schedule_first(s), first_of(items));
 	for (i = 0; i < count; i++)
 		assert_int_equal(schedule_at(s, i)->index, i);
+	check_due(s, items);
 }
 
 static void change(struct schedule *s, struct item *item, uint32_t random)
