@@ -293,8 +293,8 @@ static int make_slots(struct dispatch *d, const struct dispatch_params *params,
 		.conf = d->conf,
 		.state_fd = d->state_fd,
 		.worker = d->mover,
-		.callbacks = {dispatch_due, dispatch_next,
-			dispatch_finished, on_account_state, on_size, d},
+		.callbacks = {dispatch_due, dispatch_next, dispatch_finished,
+			on_account_state, on_size, d},
 	};
 	size_t i;
 
