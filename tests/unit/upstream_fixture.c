@@ -88,6 +88,8 @@ int fixture_setup(void **state)
 	f->account.reply_timeout_ms = 20000;
 	f->account.final_timeout_ms = 20000;
 	f->account.messages_per_connection = 50;
+	/* one after the other: what goes ahead has its scenarios */
+	f->account.message_gap_ms = 1;
 	f->params.account = &f->account;
 	f->params.credential = make_credential(FIXTURE_SECRET);
 	f->params.tls = tls_client_new(f->pki->ca_file);
