@@ -208,6 +208,7 @@ integration_tests = \
 	tests/integration/sandbox_itself.py \
 	tests/integration/sender_policy.py \
 	tests/integration/smtp_commands.py \
+	tests/integration/spool_promises_files.py \
 	tests/integration/spool_promises_large.py \
 	tests/integration/spool_promises_moments.py \
 	tests/integration/spool_promises_space.py \

@@ -181,7 +181,7 @@ void dispatch_on_failed_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	while (i < d->failed_count) {
-		if (d->failed[i].failed_s > oldest) {
+		if (d->failed[i].failed_s > oldest || d->failed[i].busy) {
 			i++;
 			continue;
 		}
@@ -201,6 +201,20 @@ static void arm_failed_timer(struct dispatch *d)
 		evtimer_add(d->failed_timer, &delay);
 }
 
+/* While a job moves it to failed/ it is in one of them, or in both. */
+static int load_file(struct dispatch *d, const struct message *m,
+	struct envelope **env_out, struct content **content_out,
+	struct err *err)
+{
+	if (queue_read(d->queue_fd, d->large_fd, m->id, env_out, content_out,
+		    err) == 0)
+		return 0;
+	if (m->stage != STAGE_DISK)
+		return -1;
+	return queue_read(
+		d->failed_fd, d->large_fd, m->id, env_out, content_out, err);
+}
+
 int dispatch_load(struct dispatch *d, const struct message *m,
 	struct envelope **env_out, struct content **content_out,
 	struct err *err)
@@ -210,8 +224,7 @@ int dispatch_load(struct dispatch *d, const struct message *m,
 	size_t used = 0;
 
 	if (m->place.segment == NULL)
-		return queue_read(d->queue_fd, d->large_fd, m->id, env_out,
-			content_out, err);
+		return load_file(d, m, env_out, content_out, err);
 	buf_init(&record, JOURNAL_RECORD_MAX);
 	if (journal_reader_read(d->journal, &m->place, &record, err) != 0) {
 		buf_free(&record);

@@ -70,6 +70,18 @@ static const struct message *next_message(
 	return best;
 }
 
+/* While a job moves it to queue/ it is in one of them, or in both. */
+static int load_failed(struct dispatch *d, const struct failed_message *f,
+	struct envelope **env, struct content **content, struct err *err)
+{
+	if (queue_read(d->failed_fd, d->large_fd, f->id, env, content, err) ==
+		0)
+		return 0;
+	if (!f->busy)
+		return -1;
+	return queue_read(d->queue_fd, d->large_fd, f->id, env, content, err);
+}
+
 static size_t list_failed(struct dispatch *d, uint64_t after_id,
 	struct message_info *out, size_t max)
 {
@@ -81,8 +93,8 @@ static size_t list_failed(struct dispatch *d, uint64_t after_id,
 		memset(&out[count], 0, sizeof(out[count]));
 		out[count].id = d->failed[i].id;
 		out[count].state = MESSAGE_FAILED;
-		(void)queue_read(d->failed_fd, d->large_fd, d->failed[i].id,
-			&out[count].envelope, NULL, NULL);
+		(void)load_failed(
+			d, &d->failed[i], &out[count].envelope, NULL, NULL);
 		count++;
 	}
 	return count;
@@ -116,18 +128,18 @@ int dispatch_read(struct dispatch *d, uint64_t id, struct message_info *out,
 	struct content **content_out, struct err *err)
 {
 	const struct message *m = dispatch_find(d, id);
+	const struct failed_message *f = dispatch_find_failed(d, id);
 
 	if (m != NULL) {
 		fill_info(d, m, out);
 		return dispatch_load(d, m, &out->envelope, content_out, err);
 	}
-	if (dispatch_find_failed(d, id) == NULL)
+	if (f == NULL)
 		return no_such(id, err);
 	memset(out, 0, sizeof(*out));
 	out->id = id;
 	out->state = MESSAGE_FAILED;
-	return queue_read(d->failed_fd, d->large_fd, id, &out->envelope,
-		content_out, err);
+	return load_failed(d, f, &out->envelope, content_out, err);
 }
 
 /* The message, unless a connection has it just now. One that a job has is found
@@ -197,6 +209,7 @@ static void after_requeue(struct disk_job *job)
 {
 	struct dispatch *d = job->dispatch;
 
+	dispatch_forget_failed(d, job->id);
 	if (dispatch_find(d, job->id) == NULL)
 		dispatch_add(d, job->id, NULL, clock_boot_ms());
 }
@@ -223,11 +236,19 @@ static void reset_history(struct envelope *env)
 	env->next_s = clock_wall_s();
 }
 
+/* For a change: one that is busy is left alone. */
 static int read_failed(struct dispatch *d, uint64_t id, struct envelope **env,
 	struct content **content, struct err *err)
 {
-	if (dispatch_find_failed(d, id) == NULL)
+	const struct failed_message *f = dispatch_find_failed(d, id);
+
+	if (f == NULL)
 		return no_such(id, err);
+	if (f->busy)
+		return err_set(err, ERR_LIMIT,
+			"message %016llx is being written just now: try again "
+			"in a moment",
+			(unsigned long long)id);
 	return queue_read(d->failed_fd, d->large_fd, id, env, content, err);
 }
 
@@ -281,8 +302,8 @@ static int requeue_failed(struct dispatch *d, uint64_t id, struct err *err)
 		job->replace = true;
 		job->remove_from = DISK_FAILED;
 		job->after = after_requeue;
-		/* From now on it is none of failed/: nobody else may ask. */
-		dispatch_forget_failed(d, id);
+		/* Seen there until it is in the queue; nobody else may ask. */
+		dispatch_find_failed(d, id)->busy = true;
 		disk_job_submit(job);
 	}
 	envelope_free(&env);
@@ -369,7 +390,7 @@ void dispatch_seen(struct dispatch *d, uint64_t id)
 	struct envelope *env = NULL;
 	struct disk_job *job;
 
-	if (f == NULL || f->seen ||
+	if (f == NULL || f->seen || f->busy ||
 		queue_read(d->failed_fd, d->large_fd, id, &env, &content,
 			NULL) != 0)
 		return;

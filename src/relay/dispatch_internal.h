@@ -65,6 +65,23 @@ struct failed_message {
 	uint64_t id;
 	int64_t failed_s; /* wall clock */
 	bool seen;
+	bool busy; /* a job moves it, or its record's mark is not synced: it
+		      can be looked at, no more */
+};
+
+/* A file of queue/ or failed/, found at the start. */
+struct found_file {
+	uint64_t id;
+	struct dispatch *dispatch;
+	struct message *message; /* it waits for the mark's sync */
+	int64_t due_ms;          /* then */
+	bool unmarked;           /* its record's mark is not yet synced */
+};
+
+struct found_files {
+	struct found_file *files; /* sorted by id */
+	size_t count;
+	size_t taken; /* so many have been read */
 };
 
 struct follower {
@@ -142,12 +159,9 @@ struct dispatch {
 	int64_t started_ms;
 
 	/* the start: names found, then read bit by bit */
-	uint64_t *queue_ids;
-	size_t queue_id_count;
-	size_t queue_taken;
-	uint64_t *failed_ids;
-	size_t failed_id_count;
-	size_t failed_taken;
+	struct found_files queue_found;
+	struct found_files failed_found;
+	size_t unmarked; /* records of theirs, see on_record() */
 	struct event *take_up;
 	bool taken_up;
 	bool unreadable; /* a file: so it is not known which bodies it names */

@@ -22,36 +22,95 @@
 /* Files of queue/ and failed/ read in one turn of the loop. */
 #define TAKE_UP_FILES 64
 
-static bool has_id(const uint64_t *ids, size_t count, uint64_t id)
+static struct found_file *find_file(
+	const struct found_files *found, uint64_t id)
 {
-	size_t low = 0, high = count, middle;
+	size_t low = 0, high = found->count, middle;
 
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		if (ids[middle] == id)
-			return true;
-		if (ids[middle] < id)
+		if (found->files[middle].id == id)
+			return &found->files[middle];
+		if (found->files[middle].id < id)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return false;
+	return NULL;
+}
+
+static void free_files(struct found_files *found)
+{
+	free(found->files);
+	memset(found, 0, sizeof(*found));
+}
+
+/* A segment that could not be opened until now may hold a record of theirs. */
+static void forget_files(struct dispatch *d)
+{
+	if (!d->taken_up || d->unmarked > 0 ||
+		!journal_reader_all_read(d->journal))
+		return;
+	free_files(&d->queue_found);
+	free_files(&d->failed_found);
+}
+
+static void free_to_move(struct dispatch *d, struct found_file *f)
+{
+	struct message *m = f->message;
+
+	f->unmarked = false;
+	f->message = NULL;
+	if (m == NULL)
+		return;
+	if (m->to_hold)
+		dispatch_set_stage(d, m, STAGE_HOLD);
+	else
+		dispatch_wait_until(d, m, f->due_ms);
+	m->to_hold = false;
+	dispatch_grant_wish(d, m);
+}
+
+/* The disk has the mark: now the file alone is the message. */
+static void on_file_won(void *arg)
+{
+	struct found_file *f = arg;
+	struct dispatch *d = f->dispatch;
+	struct failed_message *failed = dispatch_find_failed(d, f->id);
+	struct found_file *queued = find_file(&d->queue_found, f->id);
+
+	d->unmarked--;
+	f->unmarked = false;
+	if (failed != NULL)
+		failed->busy = false;
+	if (queued != NULL)
+		free_to_move(d, queued);
+	forget_files(d);
 }
 
 /* A record of the journal. One whose id has a file in queue/ or failed/ was on
- * its way there when a process died: the file wins. */
+ * its way there when a process died: the file wins. It is not delivered,
+ * changed or removed before the mark's sync: without both the record would be
+ * mail again. Where that sync fails they wait, and nothing else does. */
 static void on_record(void *arg, const struct journal_place *place, uint64_t id,
 	uint64_t body)
 {
 	struct dispatch *d = arg;
+	struct found_file *queued = find_file(&d->queue_found, id);
+	struct found_file *failed = find_file(&d->failed_found, id);
 
 	(void)body;
-	if (has_id(d->queue_ids, d->queue_id_count, id) ||
-		has_id(d->failed_ids, d->failed_id_count, id)) {
-		journal_reader_mark(d->journal, place, NULL, NULL);
+	if (queued == NULL && failed == NULL) {
+		dispatch_add(d, id, place, clock_boot_ms());
 		return;
 	}
-	dispatch_add(d, id, place, clock_boot_ms());
+	if (queued != NULL)
+		queued->unmarked = true;
+	if (failed != NULL)
+		failed->unmarked = true;
+	d->unmarked++;
+	journal_reader_mark(d->journal, place, on_file_won,
+		failed != NULL ? failed : queued);
 }
 
 static void on_recovered(void *arg)
@@ -133,39 +192,47 @@ static int64_t stored_due_ms(
 	return clock_boot_ms() + (left > 0 ? left : 0);
 }
 
-static void take_up_queued(struct dispatch *d, uint64_t id)
+static void take_up_queued(struct dispatch *d, struct found_file *f)
 {
 	struct envelope *env;
 	struct message *m;
 	struct err err;
 
-	if (queue_read(d->queue_fd, d->large_fd, id, &env, NULL, &err) != 0) {
-		damaged_file(d, DISK_QUEUE, id, &err);
+	if (queue_read(d->queue_fd, d->large_fd, f->id, &env, NULL, &err) !=
+		0) {
+		damaged_file(d, DISK_QUEUE, f->id, &err);
 		/* It may be readable again soon. */
 		if (err.kind != ERR_DAMAGED)
-			dispatch_add(d, id, NULL,
+			dispatch_add(d, f->id, NULL,
 				clock_boot_ms() + UNREADABLE_RETRY_MS);
 		return;
 	}
 	if (env->body_name != 0)
 		journal_reader_keep_body(d->journal, env->body_name);
-	m = dispatch_add(d, id, NULL, stored_due_ms(d, env));
-	if (env->hold)
+	f->due_ms = stored_due_ms(d, env);
+	m = dispatch_add(d, f->id, NULL, f->due_ms);
+	if (f->unmarked) {
+		f->message = m;
+		m->to_hold = env->hold;
+		dispatch_set_stage(d, m, STAGE_DISK);
+	} else if (env->hold) {
 		dispatch_set_stage(d, m, STAGE_HOLD);
+	}
 	envelope_free(&env);
 }
 
-static void take_up_failed(struct dispatch *d, uint64_t id)
+static void take_up_failed(struct dispatch *d, const struct found_file *found)
 {
-	struct failed_message f = {.id = id};
+	struct failed_message f = {.id = found->id, .busy = found->unmarked};
 	struct envelope *env;
 	char name[HEX64_SIZE];
 	struct stat st;
 	struct err err;
 
-	if (queue_read(d->failed_fd, d->large_fd, id, &env, NULL, &err) != 0 ||
-		fstatat(d->failed_fd, hex64(name, id), &st, 0) != 0) {
-		damaged_file(d, DISK_FAILED, id, &err);
+	if (queue_read(d->failed_fd, d->large_fd, f.id, &env, NULL, &err) !=
+			0 ||
+		fstatat(d->failed_fd, hex64(name, f.id), &st, 0) != 0) {
+		damaged_file(d, DISK_FAILED, f.id, &err);
 		return;
 	}
 	if (env->body_name != 0)
@@ -183,7 +250,7 @@ static bool moved_to_failed(const struct dispatch *d, uint64_t id)
 	struct envelope *env = NULL;
 	struct err err;
 
-	if (!has_id(d->failed_ids, d->failed_id_count, id) ||
+	if (find_file(&d->failed_found, id) == NULL ||
 		queue_read(d->failed_fd, d->large_fd, id, &env, NULL, &err) !=
 			0)
 		return false;
@@ -191,37 +258,38 @@ static bool moved_to_failed(const struct dispatch *d, uint64_t id)
 	return true;
 }
 
+static void take_up_or_drop(struct dispatch *d, struct found_file *f)
+{
+	struct disk_job *job;
+
+	if (!moved_to_failed(d, f->id)) {
+		take_up_queued(d, f);
+		return;
+	}
+	job = disk_job_new(d, f->id);
+	job->remove_from = DISK_QUEUE;
+	disk_job_submit(job);
+}
+
 static void on_take_up(evutil_socket_t fd, short what, void *arg)
 {
 	struct dispatch *d = arg;
+	struct found_files *queue = &d->queue_found;
+	struct found_files *failed = &d->failed_found;
 	int left = TAKE_UP_FILES;
-	uint64_t id;
 
 	(void)fd;
 	(void)what;
-	for (; left > 0 && d->queue_taken < d->queue_id_count; left--) {
-		id = d->queue_ids[d->queue_taken++];
-		if (moved_to_failed(d, id)) {
-			struct disk_job *job = disk_job_new(d, id);
-
-			job->remove_from = DISK_QUEUE;
-			disk_job_submit(job);
-			continue;
-		}
-		take_up_queued(d, id);
-	}
-	for (; left > 0 && d->failed_taken < d->failed_id_count; left--)
-		take_up_failed(d, d->failed_ids[d->failed_taken++]);
+	for (; left > 0 && queue->taken < queue->count; left--)
+		take_up_or_drop(d, &queue->files[queue->taken++]);
+	for (; left > 0 && failed->taken < failed->count; left--)
+		take_up_failed(d, &failed->files[failed->taken++]);
 	if (left == 0) {
 		event_active(d->take_up, 0, 0);
 		return;
 	}
 	d->taken_up = true;
-	free(d->queue_ids);
-	free(d->failed_ids);
-	d->queue_ids = d->failed_ids = NULL;
-	d->queue_id_count = d->failed_id_count = 0;
-	d->queue_taken = d->failed_taken = 0;
+	forget_files(d);
 	/* A body that a file we could not read may name is not left over. */
 	if (!d->unreadable)
 		journal_reader_sweep_bodies(d->journal);
@@ -268,20 +336,26 @@ static int open_dir(int spool_fd, const char *name, struct err *err)
 	return fd;
 }
 
-static int read_names(struct dispatch *d, struct err *err)
+/* The names in a directory, sorted. */
+static int read_names(struct dispatch *d, enum disk_dir dir, struct err *err)
 {
 	static char queue_name[] = "queue", failed_name[] = "failed";
-	ssize_t n;
+	const bool queue = dir == DISK_QUEUE;
+	struct found_files *found = queue ? &d->queue_found : &d->failed_found;
+	uint64_t *ids;
+	ssize_t n, i;
 
-	n = queue_scan(d->queue_fd, &d->queue_ids, on_foreign, queue_name, err);
+	n = queue_scan(queue ? d->queue_fd : d->failed_fd, &ids, on_foreign,
+		queue ? queue_name : failed_name, err);
 	if (n < 0)
 		return -1;
-	d->queue_id_count = (size_t)n;
-	n = queue_scan(
-		d->failed_fd, &d->failed_ids, on_foreign, failed_name, err);
-	if (n < 0)
-		return -1;
-	d->failed_id_count = (size_t)n;
+	found->files = xcalloc(n > 0 ? (size_t)n : 1, sizeof(*found->files));
+	found->count = (size_t)n;
+	for (i = 0; i < n; i++) {
+		found->files[i].id = ids[i];
+		found->files[i].dispatch = d;
+	}
+	free(ids);
 	return 0;
 }
 
@@ -369,7 +443,8 @@ struct dispatch *dispatch_new(
 	d->large_fd = open_dir(params->spool_fd, "large", err);
 	d->state_fd = open_dir(params->spool_fd, "state", err);
 	if (d->queue_fd < 0 || d->failed_fd < 0 || d->large_fd < 0 ||
-		d->state_fd < 0 || read_names(d, err) != 0)
+		d->state_fd < 0 || read_names(d, DISK_QUEUE, err) != 0 ||
+		read_names(d, DISK_FAILED, err) != 0)
 		goto fail;
 	d->mover = worker_new(d->base, "mover", err);
 	if (d->mover == NULL || make_slots(d, params, err) != 0)
@@ -422,8 +497,8 @@ void dispatch_free(struct dispatch **dp)
 	events[4] = d->late_timer;
 	for (i = 0; i < COUNT_OF(events); i++)
 		event_free(events[i]);
-	free(d->queue_ids);
-	free(d->failed_ids);
+	free_files(&d->queue_found);
+	free_files(&d->failed_found);
 	free(d->failed);
 	close(d->queue_fd);
 	close(d->failed_fd);

@@ -261,6 +261,11 @@ bool journal_reader_recovered(const struct journal_reader *r)
 	return r->recovered;
 }
 
+bool journal_reader_all_read(const struct journal_reader *r)
+{
+	return r->recovered && journal_scan_complete(r);
+}
+
 static void tell_foreign(const char *dir, const char *name)
 {
 	struct log_text text;

@@ -86,6 +86,10 @@ void journal_reader_mark(struct journal_reader *r,
 /* True once nothing that a dead process may have left is unread. */
 bool journal_reader_recovered(const struct journal_reader *r);
 
+/* True when moreover every segment could be read: no record of before the start
+ * is to come. */
+bool journal_reader_all_read(const struct journal_reader *r);
+
 /* A record or queue file names this body: it is not deleted as left over. */
 void journal_reader_keep_body(struct journal_reader *r, uint64_t body);
 

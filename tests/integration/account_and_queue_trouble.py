@@ -273,7 +273,6 @@ def retried_and(t, then):
     ends = ask_at_once(daemon, {"command": "queue.retry", "id": ident},
                        dict(then, id=ident))
     t.true("error" not in ends[0], "the retry: %r" % ends[0])
-    # on its way from failed/ to queue/ it is in no list
     wait_for(lambda: not files_of(daemon, ident), 20, "it is gone")
     daemon.wait_queue_empty()
     got = [without_received(x.data) for x in fake.messages]
