@@ -42,6 +42,8 @@ libgmrelay_a_SOURCES = \
 	src/base/util.h \
 	src/base/worker.c \
 	src/base/worker.h \
+	src/parent/alert.c \
+	src/parent/alert.h \
 	src/parent/check.c \
 	src/parent/check.h \
 	src/parent/child.c \

@@ -24,9 +24,10 @@ enum channel_message {
 	CHANNEL_STOP = 'S',   /* relay: please stop, as by TERM */
 	CHANNEL_ALIVE = 'W',  /* the loop turned (only where a watchdog asks) */
 	CHANNEL_STATUS = 'T', /* relay: text for systemd's status line */
+	CHANNEL_ALERT = '!',  /* relay: state, account, reason; tabs between */
 };
 
-#define CHANNEL_TEXT_MAX 200
+#define CHANNEL_TEXT_MAX 700
 #define DRAIN_MS         5000
 
 struct channel_packet {

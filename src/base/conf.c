@@ -69,6 +69,8 @@ static const struct conf_setting schema[] = {
 		conf_read_duration, SECOND, 3650 * DAY},
 	{"postmaster", "", ONE, GLOBAL(postmaster),
 		conf_read_postmaster, 0, 0},
+	{"alert-command", "", LIST, GLOBAL(alert_command),
+		conf_read_alert_command, 0, 0},
 	{"tls-cert", "", ONE, GLOBAL(tls_cert),
 		conf_read_optional_path, 0, 0},
 	{"tls-key", "", ONE, GLOBAL(tls_key),
@@ -440,6 +442,10 @@ void conf_free(struct conf **conf)
 	free(c->user);
 	free(c->relay_user);
 	free(c->postmaster);
+	for (i = 0; c->alert_command != NULL && c->alert_command[i] != NULL;
+		i++)
+		free(c->alert_command[i]);
+	free(c->alert_command);
 	free(c->tls_cert);
 	free(c->tls_key);
 	free(c->users_file);

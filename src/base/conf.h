@@ -17,17 +17,18 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define CONF_FILE_SIZE_MAX  (256 * 1024)
-#define CONF_LISTEN_MAX     32
-#define CONF_NETWORKS_MAX   256 /* of one list */
-#define CONF_ACCOUNTS_MAX   32
-#define CONF_PROFILES_MAX   32 /* sections client { } */
-#define CONF_RETRY_MAX      16
-#define CONF_SEND_AS_MAX    100  /* Gmail's own limit is 99 */
-#define CONF_CLIENTS_MAX    4000 /* the most max-clients may be */
-#define CONF_RECIPIENTS_MAX 10000
-#define CONF_NAME_MAX       64
-#define CONF_PROBLEMS_MAX   20
+#define CONF_FILE_SIZE_MAX   (256 * 1024)
+#define CONF_LISTEN_MAX      32
+#define CONF_NETWORKS_MAX    256 /* of one list */
+#define CONF_ACCOUNTS_MAX    32
+#define CONF_PROFILES_MAX    32 /* sections client { } */
+#define CONF_RETRY_MAX       16
+#define CONF_ALERT_WORDS_MAX 16
+#define CONF_SEND_AS_MAX     100  /* Gmail's own limit is 99 */
+#define CONF_CLIENTS_MAX     4000 /* the most max-clients may be */
+#define CONF_RECIPIENTS_MAX  10000
+#define CONF_NAME_MAX        64
+#define CONF_PROBLEMS_MAX    20
 
 /* SIZE taken to be upstream's until an EHLO tells: Gmail's (gmail.md 4). */
 #define UPSTREAM_SIZE_DEFAULT 35882577
@@ -137,6 +138,7 @@ struct conf {
 	int64_t expire_ms;
 	int64_t failed_keep_ms;
 	char *postmaster;
+	char **alert_command; /* a program and its arguments, then NULL */
 	struct conf_account *accounts;
 	size_t account_count;
 	struct conf_client *clients; /* the first one: `allow`, unnamed */

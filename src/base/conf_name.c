@@ -292,6 +292,26 @@ void conf_read_default_sender(struct conf_reader *r)
 	store(r, text);
 }
 
+void conf_read_alert_command(struct conf_reader *r)
+{
+	char ***out =
+		(char ***)(void *)((char *)r->target + r->setting->offset);
+	size_t i, count = r->values->count;
+
+	*out = xcalloc(CONF_ALERT_WORDS_MAX + 1, sizeof(**out));
+	if (count > CONF_ALERT_WORDS_MAX) {
+		conf_bad_setting(r, "%zu words; at most %d are allowed", count,
+			CONF_ALERT_WORDS_MAX);
+		return;
+	}
+	if (count > 0 && r->values->text[0][0] != '/')
+		conf_bad_value(r, 0,
+			"is no absolute path; no shell is involved: write "
+			"{\"/usr/local/bin/tell-me\", \"an argument\"}");
+	for (i = 0; i < count; i++)
+		(*out)[i] = xstrdup(r->values->text[i]);
+}
+
 void conf_read_send_as(struct conf_reader *r)
 {
 	struct sender_policy *sender =

@@ -50,6 +50,7 @@ bool child_may_say(enum child_kind kind, enum channel_message type)
 	case CHANNEL_RELOAD:
 	case CHANNEL_STOP:
 	case CHANNEL_STATUS:
+	case CHANNEL_ALERT:
 		return kind == CHILD_RELAY;
 	default:
 		return false;
@@ -75,7 +76,7 @@ static void keep_fd(struct keep *keep, int fd)
 	keep->fds[i] = fd;
 }
 
-static void close_from_to(int first, int last)
+void child_close_files(int first, int last)
 {
 	if (first > last)
 		return;
@@ -91,10 +92,10 @@ static void close_all_but(const struct keep *keep)
 	size_t i;
 
 	for (i = 0; i < keep->count; i++) {
-		close_from_to(next, keep->fds[i] - 1);
+		child_close_files(next, keep->fds[i] - 1);
 		next = keep->fds[i] + 1;
 	}
-	close_from_to(next, INT32_MAX);
+	child_close_files(next, INT32_MAX);
 }
 
 /* A signal at the terminal reaches the whole group; roles go on until the

@@ -79,4 +79,7 @@ void child_drain(struct child *c, int64_t now_ms);
 /* Kills it when that is due. */
 void child_kill_overdue(struct child *c, int64_t now_ms);
 
+/* Closes the descriptors first to last. */
+void child_close_files(int first, int last);
+
 #endif

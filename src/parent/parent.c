@@ -206,10 +206,13 @@ static void reap(struct parent *p)
 	int status, i;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (alert_reap(&p->alert, &p->now, pid, status))
+			continue;
 		for (i = 0; i < CHILD_COUNT; i++)
 			if (p->children[i].pid == pid)
 				on_death(p, &p->children[i], status);
+	}
 }
 
 static bool both_ready(const struct parent *p)
@@ -304,8 +307,12 @@ static void on_packet(
 		break;
 	case CHANNEL_STATUS:
 		log_debug("status text=%s", log_text(&shown, packet->text));
-		memcpy(p->relay_says, packet->text, sizeof(p->relay_says));
+		snprintf(p->relay_says, sizeof(p->relay_says), "%.*s",
+			RELAY_STATUS_MAX, packet->text);
 		tell_status(p);
+		break;
+	case CHANNEL_ALERT:
+		alert_add(&p->alert, &p->now, packet->text);
 		break;
 	default:
 		break;
@@ -373,7 +380,7 @@ static int64_t earlier(int64_t a, int64_t b)
 /* When the next timer is due, by clock_boot_ms(); 0: none runs. */
 static int64_t next_due(const struct parent *p)
 {
-	int64_t due = p->watchdog_ms;
+	int64_t due = earlier(p->watchdog_ms, p->alert.kill_ms);
 	int i;
 
 	if (p->phase == PARENT_RUNNING)
@@ -419,6 +426,7 @@ static void run_timers(struct parent *p)
 		if (c->restart_ms != 0 && now >= c->restart_ms)
 			restart(p, c);
 	}
+	alert_kill_overdue(&p->alert, now);
 	run_watchdog(p, now);
 }
 
@@ -467,4 +475,5 @@ void parent_loop(struct parent *p)
 		run_timers(p);
 		announce(p);
 	}
+	alert_end(&p->alert);
 }

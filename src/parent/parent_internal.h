@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/channel.h"
 #include "base/counters.h"
+#include "parent/alert.h"
 #include "parent/check.h"
 #include "parent/child.h"
 #include "parent/listen.h"
@@ -19,6 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Of what the relay says for the status line. */
+#define RELAY_STATUS_MAX 200
 /* Of the ready line; with more listeners than fit, the line is cut. */
 #define READY_LINE_MAX (LOG_LINE_MAX - 128)
 
@@ -41,13 +44,14 @@ struct parent {
 	struct counters_pages *counters;
 	struct notify notify;
 	struct child children[CHILD_COUNT];
+	struct alert alert;
 	int signal_fd;
 	bool announced;      /* these roles' ready line is out */
 	int64_t reload_ms;   /* a reload is due; 0: none asked for */
 	int64_t reloaded_ms; /* when the last one was done */
 	int64_t watchdog_ms; /* next look by clock_boot_ms(); 0: none */
 	int exit_status;
-	char relay_says[CHANNEL_TEXT_MAX + 1]; /* of its state; "": nothing */
+	char relay_says[RELAY_STATUS_MAX + 1]; /* of its state; "": nothing */
 };
 
 /* Forks the roles and serves until they have ended for good. */

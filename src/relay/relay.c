@@ -25,6 +25,8 @@
 
 /* How often to look whether everything has drained. */
 #define DRAIN_LOOK_MS 20
+/* Of the line for systemd. */
+#define STATUS_TEXT_MAX 200
 
 struct relay_secrets {
 	size_t count;
@@ -42,7 +44,8 @@ struct relay {
 	struct event *status;   /* once a turn, when something changed */
 	bool receiver_lives;    /* as far as the parent tells */
 	int64_t drain_until_ms; /* 0: not draining */
-	char said[CHANNEL_TEXT_MAX + 1];
+	char said[STATUS_TEXT_MAX + 1];
+	enum account_state alerted[CONF_ACCOUNTS_MAX]; /* told last */
 };
 
 struct relay_secrets *relay_secrets_read(
@@ -113,13 +116,48 @@ static void print_status(const struct relay *r, char *text, size_t size)
 		snprintf(text, size, "Relaying");
 }
 
+/* The user's own command hears once when an account can send nothing for hours,
+ * and once when it can again. A short pause is not worth it, nor one by hand.
+ */
+static void alert(struct relay *r)
+{
+	char text[CHANNEL_TEXT_MAX + 1];
+	struct account_info info;
+	size_t i;
+
+	for (i = 0; i < dispatch_account_count(r->dispatch); i++) {
+		account_info(dispatch_account(r->dispatch, i), &info);
+		if (info.state == r->alerted[i] || info.paused_by_hand ||
+			info.state == ACCOUNT_THROTTLED)
+			continue;
+		r->alerted[i] = info.state;
+		snprintf(text, sizeof(text), "%s\t%s\t%s",
+			account_state_name(info.state), info.name, info.reason);
+		say(r, CHANNEL_ALERT, text);
+	}
+}
+
+/* What was so before this process began has been told. */
+static void note_alerted(struct relay *r)
+{
+	struct account_info info;
+	size_t i;
+
+	for (i = 0; i < dispatch_account_count(r->dispatch); i++) {
+		account_info(dispatch_account(r->dispatch, i), &info);
+		if (info.state != ACCOUNT_THROTTLED && !info.paused_by_hand)
+			r->alerted[i] = info.state;
+	}
+}
+
 static void on_status(evutil_socket_t fd, short what, void *arg)
 {
 	struct relay *r = arg;
-	char text[CHANNEL_TEXT_MAX + 1];
+	char text[STATUS_TEXT_MAX + 1];
 
 	(void)fd;
 	(void)what;
+	alert(r);
 	print_status(r, text, sizeof(text));
 	if (strcmp(text, r->said) == 0)
 		return;
@@ -255,6 +293,7 @@ static int start(
 	close(spool_fd);
 	if (r->dispatch == NULL || make_events(r, err) != 0)
 		return -1;
+	note_alerted(r);
 	r->control = control_new(r->base, r->role, r->dispatch, err);
 	return r->control != NULL ? 0 : -1;
 }
