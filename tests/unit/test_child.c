@@ -182,6 +182,7 @@ static void test_who_may_say_what(void **state)
 		{CHANNEL_RELOAD, false, true},
 		{CHANNEL_STOP, false, true},
 		{CHANNEL_STATUS, false, true},
+		{CHANNEL_ALERT, false, true},
 		{CHANNEL_LINK, false, false},
 		{CHANNEL_PEER_GONE, false, false},
 		{CHANNEL_DRAIN, false, false},
