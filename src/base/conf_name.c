@@ -334,7 +334,8 @@ void conf_read_send_as(struct conf_reader *r)
 	sender->send_as_count = count;
 }
 
-/* Never shows the value: people write the password itself here. */
+/* Never shows the value: people write the password itself here. A bare name is
+ * that of a systemd credential, which others than the daemon do not see. */
 void conf_read_password_file(struct conf_reader *r)
 {
 	const char *text = r->values->text[0];
@@ -353,11 +354,6 @@ void conf_read_password_file(struct conf_reader *r)
 			"this is not the path of a file; put the password "
 			"into a file and write its path, like "
 			"\"/etc/gmrelayd/password\"");
-	else if (!absolute && getenv("CREDENTIALS_DIRECTORY") == NULL)
-		conf_bad_setting(r,
-			"the path is not absolute; write one that begins with "
-			"\"/\" (a bare name is that of a systemd credential, "
-			"and $CREDENTIALS_DIRECTORY is not set)");
 	store(r, text);
 }
 

@@ -15,13 +15,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char *credentials_directory(void)
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+
+	return directory != NULL ? directory : "";
+}
+
+bool secret_file_is_elsewhere(const char *path)
+{
+	return path[0] != '/' && credentials_directory()[0] == '\0';
+}
+
 /* Sets the path to read. The name itself is shown nowhere before it is known to
  * be a path: people write the password there. */
 static int find(struct secret_file *out, const char *path, const char *what,
 	bool *by_systemd, struct err *err)
 {
-	const char *directory = getenv("CREDENTIALS_DIRECTORY");
-	size_t len = directory != NULL ? strlen(directory) : 0;
+	const char *directory = credentials_directory();
+	size_t len = strlen(directory);
 	int n;
 
 	*by_systemd = false;

@@ -25,6 +25,10 @@ struct secret_file {
 	char path[PATH_MAX]; /* as found */
 };
 
+/* True for the bare name of a credential where $CREDENTIALS_DIRECTORY is not
+ * set: only the service that systemd starts can see it. */
+bool secret_file_is_elsewhere(const char *path);
+
 /* Opens path for reading. A relative path is looked for in
  * $CREDENTIALS_DIRECTORY (systemd.exec(5), LoadCredential), where systemd's own
  * modes count as right. Refused, with what would be right in err: not a regular

@@ -6,6 +6,7 @@
 
 #include "base/conf.h"
 #include "base/credential.h"
+#include "base/secret_file.h"
 #include "base/util.h"
 #include "ctl/finding.h"
 #include "ctl/text.h"
@@ -85,7 +86,7 @@ static void check_credential(struct findings *f, const struct conf *conf,
 	char where[128];
 
 	snprintf(where, sizeof(where), "password of %s", account->name);
-	if (path[0] != '/' && getenv("CREDENTIALS_DIRECTORY") == NULL) {
+	if (secret_file_is_elsewhere(path)) {
 		finding_tell(f, FINDING_OK, where,
 			"comes from systemd (LoadCredential): only the daemon "
 			"sees it",

@@ -7,6 +7,7 @@
 
 #include "base/conf.h"
 #include "base/credential.h"
+#include "base/secret_file.h"
 #include "base/util.h"
 
 #include <stdlib.h>
@@ -17,24 +18,36 @@ enum { FINDING_MAX = 2 * ERR_TEXT_MAX + 64 };
 /* A file name can be as long as it likes; the reason comes behind it. */
 enum { FILE_SHOWN_MAX = ERR_TEXT_MAX };
 
+/* Returns how many errors there are: 0 or 1. */
+static size_t check_password(const struct check_result *r,
+	const struct conf_account *account, check_tell_fn *tell, void *arg)
+{
+	const bool elsewhere = secret_file_is_elsewhere(account->password_file);
+	const bool warning = elsewhere && r->purpose == CHECK_ONLY;
+	char text[FINDING_MAX];
+	struct err err;
+
+	if (credential_check(
+		    account->password_file, r->users.relay.gid, &err) == 0)
+		return 0;
+	if (warning)
+		err_set(&err, ERR_CONFIG,
+			"not a path that begins with \"/\", so taken for the "
+			"name of a systemd credential (LoadCredential), which "
+			"only the daemon sees");
+	snprintf(text, sizeof(text), "%.*s:%u: password-file: %s",
+		FILE_SHOWN_MAX, r->conf->file, account->line, err.text);
+	tell(arg, warning, text);
+	return warning ? 0 : 1;
+}
+
 static size_t check_passwords(
 	const struct check_result *r, check_tell_fn *tell, void *arg)
 {
-	const struct conf_account *account;
-	char text[FINDING_MAX];
-	struct err err;
 	size_t i, errors = 0;
 
-	for (i = 0; i < r->conf->account_count; i++) {
-		account = &r->conf->accounts[i];
-		if (credential_check(account->password_file, r->users.relay.gid,
-			    &err) == 0)
-			continue;
-		snprintf(text, sizeof(text), "%.*s:%u: password-file: %s",
-			FILE_SHOWN_MAX, r->conf->file, account->line, err.text);
-		tell(arg, false, text);
-		errors++;
-	}
+	for (i = 0; i < r->conf->account_count; i++)
+		errors += check_password(r, &r->conf->accounts[i], tell, arg);
 	return errors;
 }
 
@@ -54,13 +67,14 @@ static size_t check_users(
 	return 1;
 }
 
-int check_file(const char *file, check_tell_fn *tell, void *arg,
-	struct check_result *out)
+int check_file(const char *file, enum check_purpose purpose,
+	check_tell_fn *tell, void *arg, struct check_result *out)
 {
 	struct conf_problems *problems = xcalloc(1, sizeof(*problems));
 	size_t i, errors;
 
 	memset(out, 0, sizeof(*out));
+	out->purpose = purpose;
 	out->conf = conf_load(file, problems);
 	for (i = 0; i < problems->count; i++)
 		tell(arg, problems->items[i].warning, problems->items[i].text);
@@ -135,7 +149,7 @@ int check_main(const char *file)
 {
 	struct check_result result;
 
-	if (check_file(file, check_tell_stderr, NULL, &result) != 0)
+	if (check_file(file, CHECK_ONLY, check_tell_stderr, NULL, &result) != 0)
 		return 1;
 	print_summary(&result);
 	check_free(&result);

@@ -14,7 +14,13 @@
 
 struct conf;
 
+enum check_purpose {
+	CHECK_ONLY,  /* -t, perhaps not in the daemon's environment */
+	CHECK_TO_RUN /* start, reload */
+};
+
 struct check_result {
+	enum check_purpose purpose;
 	struct conf *conf;
 	struct privs_users users;
 };
@@ -24,8 +30,8 @@ typedef void check_tell_fn(void *arg, bool warning, const char *text);
 
 /* Loads and checks FILE, and tells every finding. Returns 0 and fills in *out
  * (free it with check_free); -1 when any finding is an error. */
-int check_file(const char *file, check_tell_fn *tell, void *arg,
-	struct check_result *out);
+int check_file(const char *file, enum check_purpose purpose,
+	check_tell_fn *tell, void *arg, struct check_result *out);
 
 void check_free(struct check_result *result);
 

@@ -56,7 +56,8 @@ void parent_reload_begin(struct parent *p)
 	p->reloaded_ms = now;
 	log_info("reload config=%s", p->options->file);
 	notify_reloading(&p->notify);
-	if (check_file(p->options->file, tell_log, NULL, &p->next) != 0) {
+	if (check_file(p->options->file, CHECK_TO_RUN, tell_log, NULL,
+		    &p->next) != 0) {
 		refuse(p);
 		return;
 	}

@@ -195,7 +195,8 @@ int parent_run(const struct parent_options *options)
 	}
 	if (notify_open(&p.notify, &err) != 0)
 		log_warn("systemd cannot be told: %s", err.text);
-	if (check_file(options->file, tell_start, &p, &p.now) != 0)
+	if (check_file(options->file, CHECK_TO_RUN, tell_start, &p, &p.now) !=
+		0)
 		return 1;
 	log_begin(&p);
 	if (prepare(&p, &err) == 0) {

@@ -1,6 +1,7 @@
 """gmrelayctl tells people and programs how things are, and does what they say:
 with the right exit status, and nothing raw from strangers on the terminal."""
 import json
+import os
 import re
 import subprocess
 
@@ -277,6 +278,33 @@ def doctor_finds_what_is_wrong_with_the_machine(t):
     told = run_json(t, daemon, "doctor", status=1)
     t.true(any(x["where"] == "configuration" and ":2" in x["text"]
                for x in told["findings"]), "the line: %s" % told)
+
+
+@scenario
+def systemds_credential_is_the_daemons_alone(t):
+    """gmrelayctl runs without $CREDENTIALS_DIRECTORY and works all the same:
+    also without -s, since it can read the configuration."""
+    fake = t.fake()
+    daemon = t.daemon(fake, account={"password_file": "gmail"},
+                      postmaster="owner@example.org")
+    os.mkdir(t.path("credentials"), 0o700)
+    os.rename(daemon.password_file, t.path("credentials/gmail"))
+    daemon.environment["CREDENTIALS_DIRECTORY"] = t.path("credentials")
+    daemon.start()
+    daemon.environment.clear()
+    t.true("reloaded" in run(t, daemon, "reload"), "reload")
+    told = run_json(t, daemon, "doctor")
+    told = {x["where"]: x for x in told["findings"]}
+    t.equal(told["configuration"]["status"], "ok", "the configuration")
+    t.equal(told["password of default"]["status"], "ok", "the password")
+    t.true("LoadCredential" in told["password of default"]["text"], told)
+    for command in (["status"], ["test", "a@example.net"], ["spool", "check"]):
+        done = subprocess.run(
+            [GMRELAYCTL, "-c", daemon.config_file, *command],
+            capture_output=True, text=True, timeout=60)
+        t.equal(done.returncode, 0, "%s: %s" % (command, done))
+    status, said = daemon.check_config()
+    t.equal(status, 0, "-t: %s" % said)
 
 
 @scenario
