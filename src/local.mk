@@ -109,10 +109,17 @@ libgmrelay_a_SOURCES = \
 	src/receiver/receiver.h \
 	src/receiver/replies.c \
 	src/receiver/replies.h \
+	src/receiver/secrets.c \
+	src/receiver/secrets.h \
 	src/receiver/session.c \
 	src/receiver/session.h \
 	src/receiver/session_internal.h \
 	src/receiver/session_message.c \
+	src/receiver/session_tls.c \
+	src/receiver/tls.c \
+	src/receiver/tls.h \
+	src/receiver/transport.c \
+	src/receiver/transport.h \
 	src/receiver/users.c \
 	src/receiver/users.h \
 	src/receiver/verbs.c \

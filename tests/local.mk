@@ -187,6 +187,7 @@ integration_tests = \
 	tests/integration/delivers_every_byte.py \
 	tests/integration/idle_costs_nothing.py \
 	tests/integration/kill_roles_lose_nothing.py \
+	tests/integration/lan_tls.py \
 	tests/integration/limits_at_the_door.py \
 	tests/integration/logs_hold_no_secret.py \
 	tests/integration/parent_check.py \

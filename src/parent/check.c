@@ -9,6 +9,7 @@
 #include "base/credential.h"
 #include "base/secret_file.h"
 #include "base/util.h"
+#include "receiver/receiver.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,24 @@ static size_t check_passwords(
 	return errors;
 }
 
+/* Certificate, key and users of clients. */
+static size_t check_secrets(
+	const struct check_result *r, check_tell_fn *tell, void *arg)
+{
+	char text[FINDING_MAX], warning[ERR_TEXT_MAX];
+	struct err err;
+	int rc;
+
+	rc = receiver_secrets_check(
+		r->conf, r->users.receiver.gid, warning, sizeof(warning), &err);
+	if (rc == 0 && warning[0] == '\0')
+		return 0;
+	snprintf(text, sizeof(text), "%.*s: %s", FILE_SHOWN_MAX, r->conf->file,
+		rc == 0 ? warning : err.text);
+	tell(arg, rc == 0, text);
+	return rc == 0 ? 0 : 1;
+}
+
 static size_t check_users(
 	struct check_result *r, check_tell_fn *tell, void *arg)
 {
@@ -64,6 +83,7 @@ static size_t check_users(
 	tell(arg, false, text);
 	/* so that the password files can be judged all the same */
 	r->users.relay.gid = (gid_t)-1;
+	r->users.receiver.gid = (gid_t)-1;
 	return 1;
 }
 
@@ -83,6 +103,7 @@ int check_file(const char *file, enum check_purpose purpose,
 		return -1;
 	errors = check_users(out, tell, arg);
 	errors += check_passwords(out, tell, arg);
+	errors += check_secrets(out, tell, arg);
 	if (errors == 0)
 		return 0;
 	check_free(out);

@@ -173,13 +173,20 @@ static int reach_spool(const char *spool, struct err *err)
 static int run_receiver(
 	const struct role *role, const struct child_context *context)
 {
+	struct receiver_secrets *secrets;
 	struct err err;
 
+	secrets = receiver_secrets_read(
+		role->conf, context->checked->users.receiver.gid, &err);
+	if (secrets == NULL) {
+		log_err("start failed: %s", err.text);
+		return EX_CONFIG;
+	}
 	if (drop(context, true, &err) != 0) {
 		log_err("start failed: %s", err.text);
 		return EX_OSERR;
 	}
-	return receiver_run(role);
+	return receiver_run(role, &secrets);
 }
 
 static int run_relay(

@@ -58,8 +58,10 @@ static void print_received(const struct intake *in, int64_t now_s, char *text)
 	char id[HEX64_SIZE], date[DATE_SIZE];
 
 	snprintf(text, RECEIVED_SIZE,
-		"from %s (%s) by %s (gmrelayd) with %s id %s; %s", setup->helo,
-		setup->client, setup->host, setup->protocol, hex64(id, in->id),
+		"from %s (%s) by %s (gmrelayd) with %s%s%s%s id %s; %s",
+		setup->helo, setup->client, setup->host, setup->protocol,
+		setup->tls[0] != '\0' ? " (" : "", setup->tls,
+		setup->tls[0] != '\0' ? ")" : "", hex64(id, in->id),
 		date_print(now_s, 0, date, sizeof(date)));
 }
 

@@ -24,6 +24,8 @@
 /* Of the buffer for it, kept between messages. */
 #define INTAKE_HEADER_KEEP (64 * 1024)
 
+#define INTAKE_TLS_MAX 96
+
 struct envelope;
 struct intake;
 struct sender_policy;
@@ -35,12 +37,14 @@ struct intake_setup {
 	struct buf *scratch; /* for the repaired header, during calls alone;
 				made with INTAKE_HEADER_MAX */
 	uint64_t size_max;   /* octets: CRLF lines, no dots, as it came */
-	/* for the Received line: from HELO (CLIENT) by HOST with PROTOCOL */
+	/* for the Received line: from HELO (CLIENT) by HOST with PROTOCOL
+	 * (TLS) */
 	const char *helo;
 	const char *client;
 	const char *host;
 	const char *protocol;
-	const char *id_domain; /* for a missing Message-ID */
+	char tls[INTAKE_TLS_MAX]; /* version and cipher; "": none */
+	const char *id_domain;    /* for a missing Message-ID */
 	const struct sender_policy *sender;
 	const char *from_address; /* for a missing From */
 	bool smtputf8;            /* the client asked for it */

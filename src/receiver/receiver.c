@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/role.h"
 #include "base/util.h"
+#include "receiver/secrets.h"
 #include "receiver/session.h"
 #include "spool/journal_write.h"
 
@@ -456,7 +457,7 @@ static void leave_signals_to_parent(void)
 		signal(ignored[i], SIG_IGN);
 }
 
-int receiver_run(const struct role *role)
+int receiver_run(const struct role *role, struct receiver_secrets **secrets)
 {
 	struct receiver r = {.role = role};
 	int status = EXIT_FAILURE;
@@ -471,6 +472,7 @@ int receiver_run(const struct role *role)
 	}
 	r.shared.conf = role->conf;
 	r.shared.counters = role->counters->receiver;
+	r.shared.tls = (*secrets)->tls;
 	r.shared.on_gone = on_session_gone;
 	r.shared.arg = &r;
 	find_names(&r.shared);
@@ -480,5 +482,6 @@ int receiver_run(const struct role *role)
 		status = EXIT_SUCCESS;
 	}
 	stop(&r);
+	receiver_secrets_free(secrets);
 	return status;
 }

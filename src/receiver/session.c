@@ -14,9 +14,9 @@
 #include "base/counters.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "receiver/tls.h"
 #include "receiver/verbs.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +24,6 @@
 
 #include <event2/event.h>
 
-/* The first byte of a TLS record with a ClientHello (RFC 8446 5.1). */
-enum { TLS_HANDSHAKE = 0x16 };
-/* Reads of unwanted bytes before a close, which would else take the reply
- * away from the client (a reset overtakes it). */
-enum { FAREWELL_READS_MAX = 8 };
 /* An empty buffer of more is given back. */
 enum { KEEP_MAX = 4096 };
 
@@ -72,7 +67,8 @@ void session_reset(struct session *s)
 void session_reply_detail(
 	struct session *s, enum rx_reply reply, const char *detail)
 {
-	if (s->expelled)
+	/* in the midst of a handshake nothing can be said */
+	if (s->expelled || s->wire == SESSION_HANDSHAKE)
 		return;
 	if (rx_reply_is_mistake(reply) && ++s->errors > SESSION_ERRORS_MAX) {
 		s->expelled = true;
@@ -91,6 +87,48 @@ void session_reply(struct session *s, enum rx_reply reply)
 	session_reply_detail(s, reply, NULL);
 }
 
+/* --- waiting ---------------------------------------------------------- */
+
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+void session_wait_writable(struct session *s)
+{
+	const struct timeval closing = {
+		.tv_sec = SESSION_CLOSE_WAIT_MS / 1000,
+	};
+
+	if (s->write_event == NULL)
+		s->write_event = event_new(s->shared->base, s->transport.fd,
+			EV_WRITE, on_writable, s);
+	if (s->write_event == NULL ||
+		event_add(s->write_event, s->state == SESSION_CLOSING
+						  ? &closing
+						  : &s->shared->idle_timeout) !=
+			0)
+		s->gone = true;
+}
+
+static void start_reading(struct session *s)
+{
+	const struct timeval wait = session_tls_wait(s);
+
+	if (!s->reading) {
+		if (event_add(s->read_event, &wait) == 0)
+			s->reading = true;
+		else
+			s->gone = true;
+	}
+	/* what TLS has read already does not show on the socket */
+	if (s->wire == SESSION_TALK && transport_pending(&s->transport))
+		event_active(s->read_event, EV_READ, 0);
+}
+
+void session_stop_reading(struct session *s)
+{
+	event_del(s->read_event);
+	s->reading = false;
+}
+
 /* --- input ---------------------------------------------------------------- */
 
 static enum session_next take_command(
@@ -100,10 +138,9 @@ static enum session_next take_command(
 	struct line line;
 	int rc;
 
-	if (!s->spoke && data[0] == TLS_HANDSHAKE) {
-		log_info("refused peer=%s reason=\"this client expects TLS on "
-			 "this port: switch its encryption off\"",
-			s->peer.log);
+	if (!s->spoke && s->transport.tls == NULL &&
+		session_tls_is_hello(data[0])) {
+		session_tls_too_late(s);
 		*used = len;
 		return SESSION_CLOSE;
 	}
@@ -146,6 +183,8 @@ static enum session_next take_all(
 			flush(s);
 	}
 	buf_clear(&s->held);
+	if (next == SESSION_START_TLS)
+		next = session_tls_start(s, len > 0);
 	if (next == SESSION_CLOSE)
 		return next;
 	if (len > 0 && buf_add(&s->held, data, len) != 0)
@@ -169,17 +208,21 @@ static enum session_next read_and_take(struct session *s)
 {
 	char *turn = s->shared->turn;
 	const size_t had = s->held.len;
-	ssize_t n;
+	enum transport_result result;
+	size_t n;
 
 	if (had > 0)
 		memcpy(turn, s->held.data, had);
-	n = recv(s->fd, turn + had, SESSION_TURN_MAX - had, MSG_DONTWAIT);
-	if (n < 0 &&
-		(errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	result = transport_read(
+		&s->transport, turn + had, SESSION_TURN_MAX - had, &n);
+	if (result == TRANSPORT_WAIT_WRITE)
+		session_wait_writable(s);
+	if (n == 0 && (result == TRANSPORT_WAIT_READ ||
+			      result == TRANSPORT_WAIT_WRITE))
 		return SESSION_CONTINUE;
-	if (n <= 0) {
+	if (n == 0) {
 		/* one that sends no more may still read */
-		s->gone = n < 0 || s->out.len == 0;
+		s->gone = result == TRANSPORT_BROKEN || s->out.len == 0;
 		return SESSION_CLOSE;
 	}
 	clients_touch(&s->shared->clients, &s->client, !has_transaction(s));
@@ -187,51 +230,32 @@ static enum session_next read_and_take(struct session *s)
 		session_reply(s, RX_TRANSACTION_TOO_LONG);
 		return SESSION_CLOSE;
 	}
-	return take_all(s, turn, had + (size_t)n);
+	return take_all(s, turn, had + n);
 }
 
 /* --- output --------------------------------------------------------------- */
 
-static void on_writable(evutil_socket_t fd, short what, void *arg);
-
-static void wait_writable(struct session *s)
-{
-	const struct timeval closing = {
-		.tv_sec = SESSION_CLOSE_WAIT_MS / 1000,
-	};
-
-	if (s->write_event == NULL)
-		s->write_event = event_new(
-			s->shared->base, s->fd, EV_WRITE, on_writable, s);
-	if (s->write_event == NULL ||
-		event_add(s->write_event, s->state == SESSION_CLOSING
-						  ? &closing
-						  : &s->shared->idle_timeout) !=
-			0)
-		s->gone = true;
-}
-
 /* Sends what it can; arranges for the rest. */
 static void flush(struct session *s)
 {
-	size_t sent = 0;
-	ssize_t n;
+	enum transport_result result = TRANSPORT_DONE;
+	size_t sent = 0, n;
 
-	while (sent < s->out.len && !s->gone) {
-		n = send(s->fd, s->out.data + sent, s->out.len - sent,
-			MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n >= 0)
-			sent += (size_t)n;
-		else if (errno == EAGAIN || errno == EWOULDBLOCK)
-			break;
-		else if (errno != EINTR)
-			s->gone = true;
+	while (sent < s->out.len && result == TRANSPORT_DONE && !s->gone) {
+		result = transport_write(&s->transport, s->out.data + sent,
+			s->out.len - sent, &n);
+		sent += n;
 	}
+	/* TLS does not wait for the client's bytes to send ours: nothing may
+	 * be negotiated anew */
+	if (result == TRANSPORT_BROKEN ||
+		(result == TRANSPORT_WAIT_READ && s->transport.tls != NULL))
+		s->gone = true;
 	if (sent > 0 && sent < s->out.len)
 		memmove(s->out.data, s->out.data + sent, s->out.len - sent);
 	s->out.len -= sent;
 	if (s->out.len > 0 && !s->gone)
-		wait_writable(s);
+		session_wait_writable(s);
 	else if (s->out.cap > KEEP_MAX)
 		buf_free(&s->out);
 	if (s->out.len > SESSION_OUTPUT_PAUSE && !s->gone)
@@ -242,16 +266,6 @@ static void flush(struct session *s)
 
 /* --- the end -------------------------------------------------------------- */
 
-static void drop_unread(struct session *s)
-{
-	int i;
-
-	for (i = 0; i < FAREWELL_READS_MAX; i++)
-		if (recv(s->fd, s->shared->turn, SESSION_TURN_MAX,
-			    MSG_DONTWAIT) <= 0)
-			break;
-}
-
 static void session_free(struct session **sp)
 {
 	struct session *s = *sp;
@@ -261,34 +275,21 @@ static void session_free(struct session **sp)
 	mail_log_lost(&s->mail, s->peer.log,
 		s->gone ? "the client left" : "the connection was closed");
 	mail_reset(&s->mail);
+	tls_conn_close(&s->tls_due);
+	tls_conn_close(&s->transport.tls);
 	if (!s->gone && !s->polite)
-		drop_unread(s);
+		transport_drop_unread(
+			&s->transport, shared->turn, SESSION_TURN_MAX);
 	clients_remove(&shared->clients, &s->client);
 	shared->counters->open_sessions--;
 	event_free(s->read_event);
 	if (s->write_event != NULL)
 		event_free(s->write_event);
-	close(s->fd);
+	transport_close(&s->transport);
 	buf_free(&s->held);
 	buf_free(&s->out);
 	free(s);
 	shared->on_gone(shared->arg);
-}
-
-static void start_reading(struct session *s)
-{
-	if (s->reading)
-		return;
-	if (event_add(s->read_event, &s->shared->idle_timeout) == 0)
-		s->reading = true;
-	else
-		s->gone = true;
-}
-
-static void stop_reading(struct session *s)
-{
-	event_del(s->read_event);
-	s->reading = false;
 }
 
 void session_settle(struct session *s, enum session_next next)
@@ -307,12 +308,15 @@ void session_settle(struct session *s, enum session_next next)
 	}
 	if (next == SESSION_CLOSE && s->state != SESSION_CLOSING) {
 		session_set_state(s, SESSION_CLOSING);
-		stop_reading(s);
+		session_stop_reading(s);
 	}
 	flush(s);
+	if (s->wire == SESSION_TLS_DUE && s->out.len == 0)
+		session_tls_begin(s);
 	if (s->gone || (s->state == SESSION_CLOSING && s->out.len == 0))
 		session_free(&s);
-	else if (s->state != SESSION_CLOSING && s->paused == 0)
+	else if (s->state != SESSION_CLOSING && s->paused == 0 &&
+		 s->wire != SESSION_TLS_DUE)
 		start_reading(s);
 }
 
@@ -323,10 +327,12 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	if (s->paused != 0) {
-		stop_reading(s);
+		session_stop_reading(s);
 		return;
 	}
-	if ((what & EV_READ) != 0) {
+	if (s->wire != SESSION_TALK) {
+		next = session_tls_event(s, (what & EV_TIMEOUT) != 0);
+	} else if ((what & EV_READ) != 0) {
 		next = read_and_take(s);
 	} else {
 		session_reply(s, RX_IDLE_TOO_LONG);
@@ -343,15 +349,19 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	if ((what & EV_WRITE) == 0)
 		s->gone = true;
+	if (s->wire == SESSION_HANDSHAKE && !s->gone) {
+		session_settle(s, session_tls_event(s, false));
+		return;
+	}
 	flush(s);
-	if (!s->gone && s->state != SESSION_CLOSING)
+	if (!s->gone && s->state != SESSION_CLOSING && s->wire == SESSION_TALK)
 		next = session_take_held(s);
 	session_settle(s, next);
 }
 
 /* --- the beginning -------------------------------------------------------- */
 
-static void greet(struct session *s)
+void session_greet(struct session *s)
 {
 	char text[SESSION_HOST_MAX + 32];
 
@@ -373,7 +383,7 @@ int session_new(struct session_shared *shared, int fd, const struct peer *peer,
 		return -1;
 	}
 	s->shared = shared;
-	s->fd = fd;
+	s->transport.fd = fd;
 	s->peer = *peer;
 	s->profile = profile;
 	s->state = SESSION_NEW;
@@ -385,7 +395,8 @@ int session_new(struct session_shared *shared, int fd, const struct peer *peer,
 	clients_add(&shared->clients, &s->client);
 	shared->counters->connections++;
 	shared->counters->open_sessions++;
-	greet(s);
+	if (!session_tls_may_come(s))
+		session_greet(s);
 	session_settle(s, SESSION_CONTINUE);
 	return 0;
 }

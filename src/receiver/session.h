@@ -15,6 +15,7 @@
 #include "receiver/clients.h"
 #include "receiver/mail.h"
 #include "receiver/replies.h"
+#include "receiver/transport.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,6 +41,8 @@ struct receiver_counters;
 /* For the last reply to leave. */
 #define SESSION_CLOSE_WAIT_MS (10 * 1000)
 #define SESSION_HOST_MAX      255
+/* See session_tls.c: clients that begin with TLS, and are remembered. */
+#define SESSION_TLS_FIRST_MAX 32
 
 enum session_state {
 	SESSION_NEW,     /* no HELO yet */
@@ -56,6 +59,15 @@ enum session_next {
 	SESSION_CONTINUE,
 	SESSION_CLOSE,
 	SESSION_NEED_MORE, /* all was looked at, a line is not whole yet */
+	SESSION_START_TLS,
+};
+
+/* What goes over the connection now. */
+enum session_wire {
+	SESSION_TALK,      /* SMTP */
+	SESSION_HOLD,      /* nothing said: the client may begin with TLS */
+	SESSION_TLS_DUE,   /* the 220 to STARTTLS is on its way */
+	SESSION_HANDSHAKE, /* TLS's own words */
 };
 
 /* Why a session reads nothing; bits. */
@@ -78,6 +90,10 @@ struct session_shared {
 	char *turn;                           /* SESSION_TURN_MAX bytes */
 	struct buf scratch;                   /* see struct intake_setup */
 	bool draining;                        /* no new transaction */
+	const struct tls_server *tls;         /* NULL: no certificate */
+	/* Addresses whose client began with TLS after it was greeted. */
+	struct in6_addr tls_first[SESSION_TLS_FIRST_MAX];
+	unsigned tls_first_count; /* ever; the ring's next place */
 	/* A session is gone; called on the loop, in the midst of its turn. */
 	void (*on_gone)(void *arg);
 	void *arg;
@@ -95,7 +111,10 @@ struct chunk {
 
 struct session {
 	struct session_shared *shared;
-	int fd;
+	struct transport transport;
+	struct tls_conn *tls_due; /* SESSION_TLS_DUE */
+	enum session_wire wire;
+	int64_t handshake_end_ms; /* by the boot clock */
 	struct event *read_event;
 	struct event *write_event; /* NULL until a client was slow */
 	struct peer peer;
@@ -118,7 +137,7 @@ struct session {
 	struct chunk chunk;
 };
 
-/* Makes the rest of what is shared; base, conf, journal, counters, host,
+/* Makes the rest of what is shared; base, conf, journal, counters, tls, host,
  * id_domain and on_gone are filled in by the caller before. */
 void session_shared_init(struct session_shared *shared);
 void session_shared_free(struct session_shared *shared);
@@ -138,6 +157,10 @@ void session_reply_detail(
 	struct session *s, enum rx_reply reply, const char *detail);
 
 void session_set_state(struct session *s, enum session_state state);
+
+/* True when TLS can be had / is in use. */
+bool session_tls_is_available(const struct session *s);
+bool session_tls_is_on(const struct session *s);
 
 /* Drops the transaction, if there is one. */
 void session_reset(struct session *s);

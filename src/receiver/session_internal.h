@@ -1,6 +1,7 @@
 /*
  * session_internal.h - what the parts of a session share: session (turns,
- *                      replies, its end), session_message (texts and chunks).
+ *                      replies, its end), session_message (texts and chunks),
+ *                      session_tls (how TLS begins).
  * Used by:    receiver/session*.c only.
  */
 #ifndef GMRELAY_RECEIVER_SESSION_INTERNAL_H
@@ -20,5 +21,38 @@ enum session_next session_take_data(
 	struct session *s, const char *data, size_t len, size_t *used);
 enum session_next session_take_chunk(
 	struct session *s, const char *data, size_t len, size_t *used);
+
+void session_greet(struct session *s);
+
+/* Calls back when something can be sent. */
+void session_wait_writable(struct session *s);
+
+/* Until session_settle() begins anew, with the time that is right then. */
+void session_stop_reading(struct session *s);
+
+/* --- how TLS begins (session_tls.c) --- */
+
+/* True when this is how TLS begins. */
+bool session_tls_is_hello(char first);
+
+/* A new session: true when its greeting waits for a client that may begin with
+ * TLS (SESSION_HOLD). */
+bool session_tls_may_come(struct session *s);
+
+/* A client began with TLS after it was greeted: says so in the log. */
+void session_tls_too_late(struct session *s);
+
+/* STARTTLS came, and something behind it or not. Says the reply. */
+enum session_next session_tls_start(struct session *s, bool more);
+
+/* The 220 has left: the handshake begins. */
+void session_tls_begin(struct session *s);
+
+/* In SESSION_HOLD and SESSION_HANDSHAKE: the socket is ready, or the time is
+ * over. */
+enum session_next session_tls_event(struct session *s, bool timeout);
+
+/* How long to wait for the client now. */
+struct timeval session_tls_wait(const struct session *s);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/conf.h"
 #include "base/util.h"
+#include "receiver/tls.h"
 
 #include <stdio.h>
 
@@ -157,6 +158,19 @@ static void on_draft_done(void *arg, enum draft_result result)
 	session_settle(s, s->gone ? SESSION_CLOSE : session_take_held(s));
 }
 
+/* RFC 3848, RFC 6531 4.3. */
+static const char *protocol_name(const struct session *s)
+{
+	static const char *const names[2][4] = {
+		{"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"},
+		{"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"},
+	};
+
+	if (!s->esmtp && !s->mail.setup.smtputf8)
+		return "SMTP";
+	return names[s->mail.setup.smtputf8][session_tls_is_on(s)];
+}
+
 int session_begin_message(struct session *s, enum body_mode mode)
 {
 	struct intake_setup *setup = &s->mail.setup;
@@ -170,9 +184,9 @@ int session_begin_message(struct session *s, enum body_mode mode)
 	setup->helo = s->helo[0] != '\0' ? s->helo : "unknown";
 	setup->client = s->peer.literal;
 	setup->host = s->shared->host;
-	setup->protocol = setup->smtputf8 ? "UTF8SMTP"
-			  : s->esmtp      ? "ESMTP"
-					  : "SMTP";
+	setup->protocol = protocol_name(s);
+	if (session_tls_is_on(s))
+		tls_conn_describe(s->transport.tls, setup->tls);
 	setup->id_domain = s->shared->id_domain;
 	setup->sender = &s->shared->conf->accounts[0].sender;
 	setup->from_address = s->mail.env->reverse_path;

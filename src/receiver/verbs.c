@@ -25,6 +25,8 @@ enum {
 	IN_RCPT = 1 << SESSION_RCPT,
 	IN_BDAT = 1 << SESSION_BDAT,
 	IN_ALL = IN_NEW | IN_IDLE | IN_MAIL | IN_RCPT | IN_BDAT,
+	/* and only under TLS, where the client's profile asks for it */
+	SECURED = 1 << 16,
 };
 
 /* Extensions add to the first line of EHLO's answer. */
@@ -46,6 +48,7 @@ struct extension {
 	const char *keyword;
 	/* Writes what follows the keyword; NULL: nothing. */
 	void (*print_value)(const struct session *s, char *text, size_t size);
+	bool (*is_offered)(const struct session *s); /* NULL: always */
 };
 
 static void print_size(const struct session *s, char *text, size_t size)
@@ -53,13 +56,19 @@ static void print_size(const struct session *s, char *text, size_t size)
 	snprintf(text, size, " %llu", (unsigned long long)session_size_max(s));
 }
 
+static bool can_start_tls(const struct session *s)
+{
+	return session_tls_is_available(s) && !session_tls_is_on(s);
+}
+
 static const struct extension extensions[] = {
-	{"SIZE", print_size},
-	{"8BITMIME", NULL},
-	{"SMTPUTF8", NULL},
-	{"PIPELINING", NULL},
-	{"ENHANCEDSTATUSCODES", NULL},
-	{"CHUNKING", NULL},
+	{"SIZE", print_size, NULL},
+	{"8BITMIME", NULL, NULL},
+	{"SMTPUTF8", NULL, NULL},
+	{"PIPELINING", NULL, NULL},
+	{"ENHANCEDSTATUSCODES", NULL, NULL},
+	{"CHUNKING", NULL, NULL},
+	{"STARTTLS", NULL, can_start_tls},
 };
 
 /* --- greeting ------------------------------------------------------------- */
@@ -106,6 +115,9 @@ static enum session_next verb_ehlo(struct session *s, const struct command *c)
 	s->esmtp = true;
 	len = (size_t)snprintf(text, sizeof(text), "%s", s->shared->host);
 	for (i = 0; i < COUNT_OF(extensions) && len < sizeof(text); i++) {
+		if (extensions[i].is_offered != NULL &&
+			!extensions[i].is_offered(s))
+			continue;
 		value[0] = '\0';
 		if (extensions[i].print_value != NULL)
 			extensions[i].print_value(s, value, sizeof(value));
@@ -114,6 +126,39 @@ static enum session_next verb_ehlo(struct session *s, const struct command *c)
 	}
 	session_reply_detail(s, RX_EHLO, text);
 	return SESSION_CONTINUE;
+}
+
+/* --- TLS ------------------------------------------------------------------ */
+
+/* RFC 3207. The session goes on from here: it knows what stands behind this
+ * command. */
+static enum session_next verb_starttls(
+	struct session *s, const struct command *c)
+{
+	enum rx_reply refusal = RX_NONE;
+
+	if (!session_tls_is_available(s))
+		refusal = RX_NO_TLS;
+	else if (session_tls_is_on(s))
+		refusal = RX_TLS_ALREADY;
+	else if (s->state != SESSION_NEW && s->state != SESSION_IDLE)
+		refusal = RX_TLS_IN_TRANSACTION;
+	else if (c->arg_len > 0)
+		refusal = RX_NO_ARGUMENT;
+	if (refusal == RX_NONE)
+		return SESSION_START_TLS;
+	session_reply(s, refusal);
+	return SESSION_CONTINUE;
+}
+
+/* Why this client may not do yet what is SECURED; RX_NONE: it may. */
+static enum rx_reply security_refusal(const struct session *s)
+{
+	if (s->peer.kind == LISTENER_SMTP &&
+		s->profile->tls == CONF_CLIENT_TLS_REQUIRE &&
+		!session_tls_is_on(s))
+		return RX_NEED_TLS;
+	return RX_NONE;
 }
 
 /* --- a transaction -------------------------------------------------------- */
@@ -287,7 +332,7 @@ static enum session_next verb_help(struct session *s, const struct command *c);
 /* In the order of how often they come. clang-format off */
 static const struct verb verbs[] = {
 	{"RCPT", verb_rcpt, IN_MAIL | IN_RCPT, RX_NEED_MAIL, "RCPT TO:<to>"},
-	{"MAIL", verb_mail, IN_NEW | IN_IDLE, RX_NESTED_MAIL,
+	{"MAIL", verb_mail, IN_NEW | IN_IDLE | SECURED, RX_NESTED_MAIL,
 		"MAIL FROM:<from> [SIZE=n] [BODY=8BITMIME] [SMTPUTF8]"},
 	{"DATA", verb_data, IN_ALL, RX_NONE, "DATA"},
 	{"BDAT", verb_bdat, IN_ALL, RX_NONE, "BDAT size [LAST]"},
@@ -298,10 +343,10 @@ static const struct verb verbs[] = {
 	{"NOOP", verb_noop, IN_ALL, RX_NONE, "NOOP"},
 	{"VRFY", verb_vrfy, IN_ALL, RX_NONE, "VRFY address"},
 	{"HELP", verb_help, IN_ALL, RX_NONE, "HELP"},
+	{"STARTTLS", verb_starttls, IN_ALL, RX_NONE, "STARTTLS"},
 	/* known, and not done here: legal nowhere */
 	{"EXPN", NULL, 0, RX_NO_EXPN, NULL},
 	{"AUTH", NULL, 0, RX_NO_AUTH, NULL},
-	{"STARTTLS", NULL, 0, RX_NO_TLS, NULL},
 	{"ETRN", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
 	{"TURN", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
 	{"ATRN", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
@@ -353,6 +398,7 @@ enum session_next verbs_dispatch(
 {
 	const struct verb *verb;
 	struct command command;
+	enum rx_reply refusal = RX_NONE;
 	struct err err;
 
 	if (command_parse(&command, line, len, &err) != 0) {
@@ -373,7 +419,12 @@ enum session_next verbs_dispatch(
 					 : verb->refusal);
 		return SESSION_CONTINUE;
 	}
-	return verb->run(s, &command);
+	if ((verb->states & SECURED) != 0)
+		refusal = security_refusal(s);
+	if (refusal == RX_NONE)
+		return verb->run(s, &command);
+	session_reply(s, refusal);
+	return SESSION_CONTINUE;
 }
 
 const char *verbs_name(size_t i)

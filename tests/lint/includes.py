@@ -37,7 +37,7 @@ PROTO_OURS_NEVER = {"base/log.h", "base/worker.h", "base/conf.h",
                     "base/credential.h"}
 # libraries, and the directories that may know them
 LIBRARY = (
-    (re.compile(r"^openssl/"), {"relay", "ctl"}),
+    (re.compile(r"^openssl/"), {"receiver", "relay", "ctl"}),
     (re.compile(r"^event2/bufferevent_ssl\.h"), {"relay", "ctl"}),
     (re.compile(r"^confuse\.h"), {"base"}),
     (re.compile(r"^crypt\.h"), {"base"}),

@@ -138,9 +138,27 @@ static enum finding judge_receiver(const struct role *role)
 	return judge(role, 2);
 }
 
-/* _exit: a leak checker must not search a process that forbids ptrace. */
-int receiver_run(const struct role *role)
+struct receiver_secrets {
+	uid_t read_as;
+};
+
+struct receiver_secrets *receiver_secrets_read(
+	const struct conf *conf, gid_t gid, struct err *err)
 {
+	struct receiver_secrets *secrets = xcalloc(1, sizeof(*secrets));
+
+	(void)conf;
+	(void)gid;
+	(void)err;
+	secrets->read_as = geteuid();
+	return secrets;
+}
+
+/* _exit: a leak checker must not search a process that forbids ptrace. */
+int receiver_run(const struct role *role, struct receiver_secrets **secrets)
+{
+	if (is_root_test(role) != ((*secrets)->read_as == 0))
+		_exit(WRONG_PRIVILEGES);
 	_exit(judge_receiver(role));
 }
 

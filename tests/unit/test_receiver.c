@@ -100,6 +100,9 @@ static void configure(struct role_process *p)
 	p->account.username = user;
 	p->conf.hostname = host;
 	p->conf.postmaster = none;
+	p->conf.tls_cert = none;
+	p->conf.tls_key = none;
+	p->conf.users_file = none;
 	p->conf.accounts = &p->account;
 	p->conf.account_count = 1;
 	p->profile.name = none;
@@ -133,6 +136,8 @@ static void configure(struct role_process *p)
 static void run_child(struct role_process *p)
 {
 	const struct rlimit limit = {p->files_max, p->files_max};
+	struct receiver_secrets *secrets;
+	struct err err;
 
 	close(p->channel);
 	if (p->files_max > 0)
@@ -140,7 +145,9 @@ static void run_child(struct role_process *p)
 	log_set_role("receiver");
 	fake_reset();
 	fake_journal()->lose_links = p->lose_links;
-	exit(receiver_run(&p->role));
+	secrets = receiver_secrets_read(&p->conf, getegid(), &err);
+	assert_non_null(secrets);
+	exit(receiver_run(&p->role, &secrets));
 }
 
 static void wait_readable(int fd)

@@ -69,10 +69,11 @@ def quoted(value):
 
 class Daemon(Control):
     """settings are those of gmrelayd.conf(5), with _ for -; account likewise,
-    laid over three lines that point at the fake Gmail."""
+    laid over three lines that point at the fake Gmail; clients are the
+    sections of that name."""
 
     def __init__(self, folder, fake=None, account=None, accounts=None,
-                 **settings):
+                 clients=(), **settings):
         self.folder = folder
         self.fake = fake
         self.config_file = os.path.join(folder, "gmrelayd.conf")
@@ -105,6 +106,9 @@ class Daemon(Control):
             (key.replace("_", "-"), value)
             for key, value in settings.items())
         self.accounts = accounts or [self.account(**(account or {}))]
+        self.clients = [{key.replace("_", "-"): value
+                         for key, value in section.items()}
+                        for section in clients]
         if fake:
             self.write_password(fake.behaviour.password)
         self.write_config()
@@ -143,8 +147,9 @@ class Daemon(Control):
     def config_text(self):
         lines = ["%s = %s" % (key, quoted(value))
                  for key, value in self.settings.items() if value is not None]
-        for section in self.accounts:
-            lines.append("account {")
+        for name, section in [("account", x) for x in self.accounts] + \
+                [("client", x) for x in self.clients]:
+            lines.append(name + " {")
             lines += ["  %s = %s" % (key, quoted(value))
                       for key, value in section.items() if value is not None]
             lines.append("}")

@@ -39,6 +39,12 @@ class Client:
         self.buffer = b""
         self.greeting = self.reply() if greet else None
 
+    def starttls(self, context):
+        """STARTTLS and the handshake."""
+        self.expect("STARTTLS", 220)
+        self.sock = context.wrap_socket(self.sock,
+                                        server_hostname="localhost")
+
     def __enter__(self):
         return self
 
