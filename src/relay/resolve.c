@@ -105,11 +105,14 @@ static int find_addresses(const char *host, const char *service, int flags,
 	return 0;
 }
 
-/* Takes the name if it can be said in EHLO: a dot in it, no localhost. */
-static bool take_name(char own_name[RESOLVE_NAME_MAX + 1], const char *name)
+bool resolve_take_name(char own_name[RESOLVE_NAME_MAX + 1], const char *name)
 {
+	static const char fine[] = "abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
 	size_t len = strlen(name);
 
+	if (name[strspn(name, fine)] != '\0' || name[0] == '.')
+		return false;
 	if (len > 0 && name[len - 1] == '.')
 		len--;
 	if (len == 0 || len > RESOLVE_NAME_MAX ||
@@ -136,12 +139,12 @@ static void find_own_name(char own_name[RESOLVE_NAME_MAX + 1], bool may_ask)
 	if (gethostname(name, sizeof(name)) != 0)
 		return;
 	name[sizeof(name) - 1] = '\0';
-	if (take_name(own_name, name) || !may_ask || name[0] == '\0')
+	if (resolve_take_name(own_name, name) || !may_ask || name[0] == '\0')
 		return;
 	if (getaddrinfo(name, NULL, &hints, &list) != 0)
 		return;
 	if (list->ai_canonname != NULL)
-		take_name(own_name, list->ai_canonname);
+		resolve_take_name(own_name, list->ai_canonname);
 	freeaddrinfo(list);
 }
 

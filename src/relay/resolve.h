@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -31,6 +32,11 @@ struct resolved {
 	 * it is a localhost name. */
 	char own_name[RESOLVE_NAME_MAX + 1];
 };
+
+/* Sets own_name and returns true if this name, which the system says is ours,
+ * can be said in EHLO (RFC 5321 2.3.5): labels of letters, digits and hyphens
+ * with a dot between them, no localhost. A dot at the end goes. */
+bool resolve_take_name(char own_name[RESOLVE_NAME_MAX + 1], const char *name);
 
 /* Called once, on the loop. result is NULL with *err where the look-up failed
  * or timed out. */

@@ -41,7 +41,7 @@ struct upstream_params {
 	struct tls_client *tls; /* see relay/tls.h; borrowed */
 	struct sockaddr_storage address;
 	socklen_t address_len;
-	const char *ehlo_name; /* copied; "": the address literal of our end */
+	const char *ehlo_name; /* copied, said as it is; "": our address */
 	bool probe; /* say QUIT after the login: no mail, only findings */
 };
 

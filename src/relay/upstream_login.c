@@ -89,17 +89,6 @@ void upstream_offer_line(
 	}
 }
 
-/* RFC 5321 2.3.5: a name that servers take: labels of letters, digits and
- * hyphens, and a dot between them. */
-static bool is_full_name(const char *name)
-{
-	return name[0] != '\0' && name[0] != '.' && strchr(name, '.') != NULL &&
-	       strspn(name,
-		       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") ==
-		       strlen(name) &&
-	       strncasecmp(name, "localhost", strlen("localhost")) != 0;
-}
-
 /* RFC 5321 4.1.3: the address of our end, in brackets. */
 static void print_literal(const struct upstream *u, char text[LITERAL_MAX])
 {
@@ -130,7 +119,7 @@ void upstream_ehlo_enter(struct upstream *u)
 	char literal[LITERAL_MAX];
 
 	memset(&u->offer, 0, sizeof(u->offer));
-	if (!is_full_name(u->ehlo_name))
+	if (u->ehlo_name[0] == '\0')
 		u->ehlo_literal = true;
 	print_literal(u, literal);
 	upstream_send(

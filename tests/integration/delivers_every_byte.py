@@ -44,6 +44,22 @@ def a_message_arrives_as_it_was(t):
 
 
 @scenario
+def the_hostname_is_said_as_it_is_written(t):
+    for name in ("[192.0.2.77]", "[IPv6:2001:db8::1]", "printer"):
+        fake = t.fake()
+        daemon = t.daemon(fake, hostname=name).start()
+        daemon.send(message())
+        got = fake.wait_messages(1)[0]
+        t.equal(got.ehlo, name, "EHLO name")
+        t.true("by %s " % name in got.header("Received")[0],
+               "Received: %r" % got.header("Received"))
+        doctor = daemon.ctl("doctor")
+        t.true("EHLO name is %s (as configured)" % name in
+               [x["text"] for x in doctor["findings"]], "doctor: %r" % doctor)
+        daemon.stop()
+
+
+@scenario
 def all_kinds_of_bodies_arrive(t):
     fake, daemon = pair(t)
     bodies = [b"", b"\r\n", b".\r\n", b"\r\n\r\n\r\n", b"no line end",

@@ -133,6 +133,36 @@ static void test_own_name(void **state)
 	}
 }
 
+static void test_names_for_ehlo(void **state)
+{
+	static const struct {
+		const char *name, *taken; /* NULL: it is not */
+	} vectors[] = {
+		{"relay.example.org", "relay.example.org"},
+		{"Relay-1.example.org.", "Relay-1.example.org"},
+		{"", NULL},
+		{".", NULL},
+		{"host", NULL},
+		{"host.", NULL},
+		{".example.org", NULL},
+		{"localhost", NULL},
+		{"LocalHost.localdomain", NULL},
+		{"my_host.example.org", NULL},
+		{"a b.example.org", NULL},
+		{"x.org\r\nMAIL", NULL},
+	};
+	char name[RESOLVE_NAME_MAX + 1];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(vectors); i++) {
+		assert_int_equal(resolve_take_name(name, vectors[i].name),
+			vectors[i].taken != NULL);
+		if (vectors[i].taken != NULL)
+			assert_string_equal(name, vectors[i].taken);
+	}
+}
+
 /* RFC 1035 2.3.4: a label has 63 octets at most, so nobody need be asked. */
 static void test_no_such_name(void **state)
 {
@@ -224,6 +254,7 @@ int main(void)
 			test_name, make_base, free_base),
 		cmocka_unit_test_setup_teardown(
 			test_own_name, make_base, free_base),
+		cmocka_unit_test(test_names_for_ehlo),
 		cmocka_unit_test_setup_teardown(
 			test_no_such_name, make_base, free_base),
 		cmocka_unit_test_setup_teardown(
