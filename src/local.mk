@@ -50,6 +50,8 @@ libgmrelay_a_SOURCES = \
 	src/parent/child.h \
 	src/parent/listen.c \
 	src/parent/listen.h \
+	src/parent/names.c \
+	src/parent/names.h \
 	src/parent/notify.c \
 	src/parent/notify.h \
 	src/parent/parent.c \
@@ -65,6 +67,8 @@ libgmrelay_a_SOURCES = \
 	src/parent/unixsock.h \
 	src/proto/address.c \
 	src/proto/address.h \
+	src/proto/aliases.c \
+	src/proto/aliases.h \
 	src/proto/body.c \
 	src/proto/body.h \
 	src/proto/command.c \
@@ -77,8 +81,12 @@ libgmrelay_a_SOURCES = \
 	src/proto/header_field.h \
 	src/proto/header_fold.c \
 	src/proto/header_fold.h \
+	src/proto/header_qualify.c \
+	src/proto/header_qualify.h \
 	src/proto/line.c \
 	src/proto/line.h \
+	src/proto/local.c \
+	src/proto/local.h \
 	src/proto/mailbox.c \
 	src/proto/mailbox.h \
 	src/proto/mailbox_element.c \

@@ -5,6 +5,7 @@
 # --- to unit_tests; a program that needs more than its one file says so below.
 unit_tests = \
 	tests/unit/test_address \
+	tests/unit/test_aliases \
 	tests/unit/test_auth \
 	tests/unit/test_body \
 	tests/unit/test_body_limits \
@@ -34,6 +35,7 @@ unit_tests = \
 	tests/unit/test_header_field \
 	tests/unit/test_header_fold \
 	tests/unit/test_header_limits \
+	tests/unit/test_header_qualify \
 	tests/unit/test_intake \
 	tests/unit/test_journal_format \
 	tests/unit/test_journal_rules_commit \
@@ -46,14 +48,17 @@ unit_tests = \
 	tests/unit/test_line \
 	tests/unit/test_link \
 	tests/unit/test_listen \
+	tests/unit/test_local \
 	tests/unit/test_log \
 	tests/unit/test_mailbox \
+	tests/unit/test_names \
 	tests/unit/test_notify \
 	tests/unit/test_password_hash \
 	tests/unit/test_path \
 	tests/unit/test_probe \
 	tests/unit/test_queue \
 	tests/unit/test_receiver \
+	tests/unit/test_receiver_local \
 	tests/unit/test_reply \
 	tests/unit/test_report \
 	tests/unit/test_resolve \
@@ -89,6 +94,8 @@ session_fixture = \
 	tests/unit/session_fixture.h
 tests_unit_test_intake_SOURCES = tests/unit/test_intake.c $(session_fixture)
 tests_unit_test_receiver_SOURCES = tests/unit/test_receiver.c $(fake_journal)
+tests_unit_test_receiver_local_SOURCES = \
+	tests/unit/test_receiver_local.c $(session_fixture)
 tests_unit_test_session_SOURCES = tests/unit/test_session.c $(session_fixture)
 tests_unit_test_verbs_SOURCES = tests/unit/test_verbs.c $(session_fixture)
 
@@ -189,6 +196,7 @@ integration_tests = \
 	tests/integration/kill_roles_lose_nothing.py \
 	tests/integration/lan_tls.py \
 	tests/integration/limits_at_the_door.py \
+	tests/integration/local_names_reach_people.py \
 	tests/integration/logs_hold_no_secret.py \
 	tests/integration/parent_check.py \
 	tests/integration/parent_instances.py \

@@ -79,6 +79,10 @@ static const struct conf_setting schema[] = {
 		conf_read_optional_path, 0, 0},
 	{"proxy", "", LIST, GLOBAL(proxy),
 		conf_read_networks, 0, 0},
+	{"aliases", "/etc/aliases", ONE, GLOBAL(aliases),
+		conf_read_aliases, 0, 0},
+	{"default-domain", "", ONE, GLOBAL(default_domain),
+		conf_read_default_domain, 0, 0},
 
 	{"name", "default", ONE, ACCOUNT(name),
 		conf_read_name, 0, 0},
@@ -450,6 +454,8 @@ void conf_free(struct conf **conf)
 	free(c->tls_key);
 	free(c->users_file);
 	free(c->proxy.items);
+	free(c->aliases);
+	free(c->default_domain);
 	free(c);
 	*conf = NULL;
 }

@@ -139,6 +139,9 @@ struct conf {
 	int64_t failed_keep_ms;
 	char *postmaster;
 	char **alert_command; /* a program and its arguments, then NULL */
+	char *aliases;        /* "": none */
+	bool aliases_written; /* by the user: it must exist and be right */
+	char *default_domain; /* "": none */
 	struct conf_account *accounts;
 	size_t account_count;
 	struct conf_client *clients; /* the first one: `allow`, unnamed */

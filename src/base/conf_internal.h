@@ -200,11 +200,12 @@ conf_read_fn conf_read_auth, conf_read_backoff, conf_read_client_tls,
 	conf_read_number, conf_read_port, conf_read_retry, conf_read_size,
 	conf_read_syntax, conf_read_tls;
 /* conf_name.c */
-conf_read_fn conf_read_alert_command, conf_read_ca_file,
-	conf_read_default_sender, conf_read_host, conf_read_hostname,
-	conf_read_name, conf_read_optional_name, conf_read_optional_path,
-	conf_read_password_file, conf_read_path, conf_read_postmaster,
-	conf_read_send_as, conf_read_socket, conf_read_user, conf_read_username;
+conf_read_fn conf_read_alert_command, conf_read_aliases, conf_read_ca_file,
+	conf_read_default_domain, conf_read_default_sender, conf_read_host,
+	conf_read_hostname, conf_read_name, conf_read_optional_name,
+	conf_read_optional_path, conf_read_password_file, conf_read_path,
+	conf_read_postmaster, conf_read_send_as, conf_read_socket,
+	conf_read_user, conf_read_username;
 /* conf_listen.c */
 conf_read_fn conf_read_listen;
 /* conf_net.c */

@@ -312,6 +312,33 @@ void conf_read_alert_command(struct conf_reader *r)
 		(*out)[i] = xstrdup(r->values->text[i]);
 }
 
+void conf_read_aliases(struct conf_reader *r)
+{
+	struct conf *conf = r->target;
+
+	conf->aliases_written = r->values->written;
+	if (r->values->text[0][0] == '\0')
+		store(r, "");
+	else
+		conf_read_path(r);
+}
+
+/* What an address can be completed with. */
+void conf_read_default_domain(struct conf_reader *r)
+{
+	const char *text = r->values->text[0];
+
+	if (text[0] == '@')
+		conf_bad_value(
+			r, 0, "begins with an @; write \"%.80s\"", text + 1);
+	else if (text[0] != '\0' &&
+		 (is_localhost(text) || is_numeric(text) || !is_domain(text)))
+		conf_bad_value(r, 0,
+			"is not a domain that takes mail; write one like "
+			"\"example.com\", or leave the setting out");
+	store(r, text);
+}
+
 void conf_read_send_as(struct conf_reader *r)
 {
 	struct sender_policy *sender =

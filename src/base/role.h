@@ -1,8 +1,8 @@
 /*
  * role.h - what the parent gives a role at its start.
  * Used by:    parent/ (fills it in), receiver/receiver, relay/relay (read it).
- * Ownership:  the role owns the descriptors; conf and counters live as long as
- *             the process.
+ * Ownership:  the role owns the descriptors; conf, names and counters live as
+ *             long as the process.
  */
 #ifndef GMRELAY_BASE_ROLE_H
 #define GMRELAY_BASE_ROLE_H
@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 struct conf;
+struct local_names;
 struct counters;
 
 #define LISTENERS_MAX     64
@@ -29,6 +30,7 @@ struct listener {
 
 struct role {
 	const struct conf *conf;
+	const struct local_names *names;  /* see proto/local.h */
 	int channel_fd;                   /* see base/channel.h */
 	const struct listener *listeners; /* receiver */
 	size_t listener_count;

@@ -9,6 +9,7 @@
 #include "base/credential.h"
 #include "base/secret_file.h"
 #include "base/util.h"
+#include "parent/names.h"
 #include "receiver/receiver.h"
 
 #include <stdlib.h>
@@ -104,6 +105,7 @@ int check_file(const char *file, enum check_purpose purpose,
 	errors = check_users(out, tell, arg);
 	errors += check_passwords(out, tell, arg);
 	errors += check_secrets(out, tell, arg);
+	out->names = names_load(out->conf, tell, arg, &errors);
 	if (errors == 0)
 		return 0;
 	check_free(out);
@@ -112,6 +114,7 @@ int check_file(const char *file, enum check_purpose purpose,
 
 void check_free(struct check_result *result)
 {
+	names_free(&result->names);
 	conf_free(&result->conf);
 }
 
@@ -157,6 +160,9 @@ static void print_summary(const struct check_result *r)
 	for (i = 0; i < conf->client_count; i++)
 		print_client(&conf->clients[i]);
 	printf("spool: %s\n", conf->spool);
+	if (names_aliases(r->names) > 0)
+		printf("aliases: %s, names: %zu\n", conf->aliases,
+			names_aliases(r->names));
 	if (r->users.root)
 		printf("users: receiver uid %u, relay uid %u\n",
 			(unsigned)r->users.receiver.uid,

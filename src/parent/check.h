@@ -1,6 +1,6 @@
 /*
  * check.h - a configuration looked at as a whole: its text, the users it
- *           names, its password files.
+ *           names, its password files, its aliases.
  * Used by:    main (-t), parent/parent (start, reload).
  * Invariant:  what passes here can be run with; nothing is changed.
  */
@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 struct conf;
+struct names;
 
 enum check_purpose {
 	CHECK_ONLY,  /* -t, perhaps not in the daemon's environment */
@@ -22,6 +23,7 @@ enum check_purpose {
 struct check_result {
 	enum check_purpose purpose;
 	struct conf *conf;
+	struct names *names;
 	struct privs_users users;
 };
 

@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "parent/check.h"
 #include "parent/listen.h"
+#include "parent/names.h"
 #include "parent/spooldir.h"
 #include "receiver/receiver.h"
 #include "relay/relay.h"
@@ -218,6 +219,7 @@ static int run_role(const struct child *c, int channel_fd,
 	struct counters counters;
 	struct role role = {
 		.conf = context->checked->conf,
+		.names = names_local(context->checked->names),
 		.channel_fd = channel_fd,
 		.control_fd = -1,
 		.counters = &counters,

@@ -322,6 +322,14 @@ bool address_is_routable(const struct address *address)
 	return true;
 }
 
+bool address_is_localhost(const struct address *address)
+{
+	const char *domain = address->text + address->local_len;
+
+	return address_same(domain, "@localhost") ||
+	       address_same(domain, "@localhost.localdomain");
+}
+
 bool address_same(const char *a, const char *b)
 {
 	size_t len = strlen(a);
@@ -421,7 +429,8 @@ static int drop_name(struct span *path, struct err *err)
 	for (gap = find(path, 0, " \t"); gap < path->len;
 		gap = find(path, 0, " \t")) {
 		at = find(path, 0, "@");
-		if (at < gap)
+		/* words without an address are no name of a user */
+		if (at < gap || at == path->len)
 			return err_set(err, ERR_SYNTAX,
 				"a space stands in the address");
 		*path = trimmed(path->text + gap, path->len - gap);
@@ -456,11 +465,11 @@ static int drop_route(struct span *path, struct err *err)
 	return 0;
 }
 
-static int parse_inside(
-	struct address *out, struct span path, bool null_ok, struct err *err)
+static int parse_inside(struct address *out, struct span path, bool null_ok,
+	bool tolerant, struct err *err)
 {
 	static const char postmaster[] = "postmaster";
-	bool unqualified_ok;
+	bool is_postmaster;
 
 	if (path.len == 0 && null_ok) {
 		memset(out, 0, sizeof(*out));
@@ -469,9 +478,10 @@ static int parse_inside(
 	if (check_characters(path.text, path.len, err) != 0 ||
 		drop_route(&path, err) != 0)
 		return -1;
-	unqualified_ok = !null_ok && path.len == sizeof(postmaster) - 1 &&
-			 same(path.text, postmaster, path.len);
-	return address_parse(out, path.text, path.len, unqualified_ok, err);
+	is_postmaster = !null_ok && path.len == sizeof(postmaster) - 1 &&
+			same(path.text, postmaster, path.len);
+	return address_parse(
+		out, path.text, path.len, tolerant || is_postmaster, err);
 }
 
 int address_parse_path(struct address *out, const char *text, size_t len,
@@ -490,7 +500,7 @@ int address_parse_path(struct address *out, const char *text, size_t len,
 			err, ERR_SYNTAX, "a space must follow the address");
 	if (tolerant && drop_name(&path, err) != 0)
 		return -1;
-	if (parse_inside(out, path, null_ok, err) != 0)
+	if (parse_inside(out, path, null_ok, tolerant, err) != 0)
 		return -1;
 	*used_out = used;
 	return 0;

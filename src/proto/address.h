@@ -34,10 +34,10 @@ int address_parse(struct address *out, const char *text, size_t len,
 /* Parses an envelope path at text: "<addr>", "<@a,@b:addr>" (the source route
  * is dropped, RFC 5321 appendix C), "<>" where null_ok, and, when tolerant:
  * spaces before, no brackets, doubled brackets, a display name before or inside
- * the brackets, a trailing dot. Where no null path is allowed (RCPT), the word
- * "postmaster" passes without a domain (RFC 5321 4.5.1). *used_out is how far
- * the path reached; what follows is a space, a tab or the end. Returns 0, -1
- * with err. */
+ * the brackets, a trailing dot, no domain. Where no null path is allowed
+ * (RCPT), the word "postmaster" always passes without a domain (RFC
+ * 5321 4.5.1). *used_out is how far the path reached; what follows is a space,
+ * a tab or the end. Returns 0, -1 with err. */
 int address_parse_path(struct address *out, const char *text, size_t len,
 	bool null_ok, bool tolerant, size_t *used_out, struct err *err);
 
@@ -45,6 +45,9 @@ int address_parse_path(struct address *out, const char *text, size_t len,
  * labels at least, not an address literal, not .local, .localdomain,
  * .internal, .lan, .home.arpa, .invalid, .test or .example, not localhost. */
 bool address_is_routable(const struct address *address);
+
+/* True when the domain is localhost or localhost.localdomain. */
+bool address_is_localhost(const struct address *address);
 
 /* Addresses are the same: domains without regard to case, local parts
  * likewise, as Gmail does. */

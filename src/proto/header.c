@@ -10,6 +10,7 @@
 #include "proto/header_encode.h"
 #include "proto/header_field.h"
 #include "proto/header_fold.h"
+#include "proto/header_qualify.h"
 #include "proto/rfc2047.h"
 #include "proto/sender.h"
 
@@ -68,8 +69,9 @@ struct repair {
 	const struct header_context *context;
 	struct buf *out;
 	struct header_result *result;
-	struct buf clean;   /* the field, its lines put in order */
-	struct buf encoded; /* the same, its 8-bit text encoded */
+	struct buf qualified; /* the field, its addresses with domains */
+	struct buf clean;     /* the field, its lines put in order */
+	struct buf encoded;   /* the same, its 8-bit text encoded */
 	struct chosen chosen[SINGLE_COUNT];
 	struct sender_plan plan;
 };
@@ -91,6 +93,7 @@ static const struct {
 	{HEADER_ADDED_REPLY_TO, "reply-to-added"},
 	{HEADER_REMOVED_SENDER, "sender-removed"},
 	{HEADER_REMOVED_DKIM, "dkim-removed"},
+	{HEADER_ADDED_DOMAIN, "domain-added"},
 };
 
 void header_block_init(struct header_block *h)
@@ -241,13 +244,37 @@ static int encode_field(
 		       : -1;
 }
 
-static int add_field(struct repair *r, const struct header_field *f)
+/* Makes *f the field with whole addresses, which may lie in r->qualified. */
+static int qualify_field(struct repair *r, struct header_field *f)
 {
-	unsigned traits = field_traits(f);
-	struct header_field field;
+	size_t pos = 0;
+	bool changed;
+
+	if (r->context->domain == NULL)
+		return 0;
+	buf_clear(&r->qualified);
+	if (header_qualify(&r->qualified, f, r->context->domain, &changed) != 0)
+		return -1;
+	if (!changed)
+		return 0;
+	r->result->repairs |= HEADER_ADDED_DOMAIN;
+	return header_field_next(
+		       r->qualified.data, r->qualified.len, &pos, f) == 1
+		       ? 0
+		       : -1;
+}
+
+/* Adds a field, with all repairs that its own text needs. */
+static int add_field(struct repair *r, const struct header_field *original)
+{
+	struct header_field field, whole = *original, *f = &whole;
+	unsigned traits;
 	size_t limit = HEADER_LINE_MAX;
 	bool folded = false;
 
+	if (qualify_field(r, f) != 0)
+		return -1;
+	traits = field_traits(f);
 	if (traits == 0)
 		return buf_add(r->out, f->whole, f->whole_len);
 	if (clean_field(&r->clean, f, &field) != 0)
@@ -479,6 +506,7 @@ int header_repair(const struct header_block *h, const struct header_context *c,
 		return err_set(err, ERR_PROTOCOL,
 			"%u Received fields, more than %d: a mail loop",
 			h->received, HEADER_RECEIVED_MAX);
+	buf_init(&r.qualified, FIELD_WORK_MAX);
 	buf_init(&r.clean, FIELD_WORK_MAX);
 	buf_init(&r.encoded, FIELD_WORK_MAX);
 	if (!h->empty_line)
@@ -496,6 +524,7 @@ int header_repair(const struct header_block *h, const struct header_context *c,
 				"the repaired header is larger than %zu octets",
 				out->max);
 	}
+	buf_free(&r.qualified);
 	buf_free(&r.clean);
 	buf_free(&r.encoded);
 	sender_plan_free(&r.plan);

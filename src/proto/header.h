@@ -48,7 +48,7 @@ struct header_context {
 	const char *received;     /* our Received field's value, one line */
 	const char *message_id;   /* to use where there is none: "x@host" */
 	const char *from_address; /* to use where there is no From */
-	const char *domain;       /* for an address in From without one */
+	const char *domain; /* for addresses without one; NULL: they stay */
 	/* What counts for From (proto/sender); NULL: it stays. */
 	const struct sender_policy *sender;
 	int64_t now_s; /* for a missing Date */
@@ -71,6 +71,7 @@ enum header_repair {
 	HEADER_ADDED_REPLY_TO = 1 << 10,
 	HEADER_REMOVED_SENDER = 1 << 11,
 	HEADER_REMOVED_DKIM = 1 << 12,
+	HEADER_ADDED_DOMAIN = 1 << 13, /* to an address in To, Cc, ... */
 };
 
 struct header_result {

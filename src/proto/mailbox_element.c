@@ -154,6 +154,8 @@ static void take_angle(
 	char bare[RAW_MAX];
 	size_t used;
 
+	if (closed && e->brackets.text == NULL)
+		e->brackets = inside;
 	if (!closed || e->angle || whole.len > RAW_MAX)
 		e->dirty = true;
 	if (e->angle || whole.len > RAW_MAX)
@@ -404,7 +406,7 @@ void mailbox_read_element(struct mailbox_reader *r, struct mailbox_element *e)
 {
 	e->name = (struct mailbox_name){e->name_text, 0};
 	e->comment = (struct mailbox_name){e->comment_text, 0};
-	e->word = e->at = (struct mailbox_span){NULL, 0};
+	e->word = e->at = e->brackets = (struct mailbox_span){NULL, 0};
 	no_address(&e->address);
 	e->words = 0;
 	e->angle = e->dirty = false;

@@ -1,6 +1,6 @@
 /*
  * mailbox_internal.h - one element of an address list.
- * Used by:    proto/mailbox, proto/mailbox_element.
+ * Used by:    proto/mailbox, proto/mailbox_element, proto/header_qualify.
  */
 #ifndef GMRELAY_PROTO_MAILBOX_INTERNAL_H
 #define GMRELAY_PROTO_MAILBOX_INTERNAL_H
@@ -22,6 +22,8 @@ struct mailbox_element {
 	struct mailbox_name comment; /* its first comment */
 	struct mailbox_span word;    /* the only word; of more the last */
 	struct mailbox_span at;      /* the first word with an '@' */
+	struct mailbox_span
+		brackets; /* inside of the first pair; text NULL: none */
 	struct address address;
 	size_t words;
 	bool angle; /* the address is from angle brackets */

@@ -76,7 +76,7 @@ static void finish_header(struct intake *in)
 		.received = received,
 		.message_id = message_id,
 		.from_address = in->setup->from_address,
-		.domain = in->setup->id_domain,
+		.domain = in->setup->address_domain,
 		.sender = in->setup->sender,
 		.now_s = now_s,
 		.utc_offset_s = 0,

@@ -43,8 +43,9 @@ struct intake_setup {
 	const char *client;
 	const char *host;
 	const char *protocol;
-	char tls[INTAKE_TLS_MAX]; /* version and cipher; "": none */
-	const char *id_domain;    /* for a missing Message-ID */
+	char tls[INTAKE_TLS_MAX];   /* version and cipher; "": none */
+	const char *id_domain;      /* for a missing Message-ID */
+	const char *address_domain; /* for addresses without one */
 	const struct sender_policy *sender;
 	const char *from_address; /* for a missing From */
 	bool smtputf8;            /* the client asked for it */

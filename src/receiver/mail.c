@@ -9,12 +9,14 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "proto/header.h"
+#include "proto/local.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 int mail_begin(struct mail *m, const struct command_mail *command)
 {
+	buf_init(&m->local_rcpts, MAIL_LOCAL_RCPTS_MAX);
 	m->env = envelope_new();
 	if (m->env == NULL)
 		return -1;
@@ -73,7 +75,7 @@ static int keep_hash(struct mail *m, uint32_t hash)
 	return 0;
 }
 
-enum rx_reply mail_add_rcpt(
+static enum rx_reply add_one(
 	struct mail *m, const struct address *rcpt, unsigned rcpts_max)
 {
 	uint32_t hash = hash_address(rcpt->text);
@@ -89,8 +91,60 @@ enum rx_reply mail_add_rcpt(
 	return RX_RECIPIENT_OK;
 }
 
+struct adding {
+	struct mail *mail;
+	unsigned rcpts_max;
+	enum rx_reply reply;
+};
+
+static int on_expanded(void *arg, const struct address *address)
+{
+	struct adding *a = arg;
+
+	a->reply = add_one(a->mail, address, a->rcpts_max);
+	return a->reply == RX_RECIPIENT_OK ? 0 : -1;
+}
+
+/* For the log; one that finds no room is left out. */
+static void keep_local(struct mail *m, const struct address *rcpt)
+{
+	struct buf *kept = &m->local_rcpts;
+	const size_t len = kept->len;
+
+	if ((len > 0 && buf_add_string(kept, ",") != 0) ||
+		buf_add_string(kept, rcpt->text) != 0)
+		kept->len = len;
+}
+
+enum rx_reply mail_add_rcpt(struct mail *m, const struct address *rcpt,
+	const struct local_names *names, unsigned rcpts_max)
+{
+	const size_t before = m->env->rcpt_count;
+	struct adding a = {.mail = m, .rcpts_max = rcpts_max};
+
+	switch (local_expand(names, rcpt, on_expanded, &a)) {
+	case LOCAL_NOT:
+		return add_one(m, rcpt, rcpts_max);
+	case LOCAL_KNOWN:
+		keep_local(m, rcpt);
+		return RX_RECIPIENT_OK;
+	case LOCAL_NOBODY:
+		return RX_NOBODY;
+	case LOCAL_REFUSED:
+		return RX_ALIAS_REFUSED;
+	case LOCAL_FAILED:
+		break;
+	}
+	/* all or nobody; in a message of its own it may find room */
+	envelope_truncate(m->env, before);
+	if (a.reply == RX_TOO_MANY_RCPTS && before == 0)
+		return RX_ALIAS_TOO_LARGE;
+	return a.reply;
+}
+
 void mail_reset(struct mail *m)
 {
+	buf_free(&m->local_rcpts);
 	intake_free(&m->intake);
 	envelope_free(&m->env);
 	free(m->hashes);
@@ -133,7 +187,8 @@ void mail_log_outcome(const struct mail *m, enum rx_reply reply,
 	const char *peer, struct receiver_counters *counters)
 {
 	const struct envelope *env = m->env;
-	struct log_text from, to, helo;
+	struct log_text from, to, helo, local;
+	const bool has_local = m->local_rcpts.len > 0;
 	char id[HEX64_SIZE], repairs[HEADER_REPAIRS_SIZE];
 	const unsigned long long size = intake_size(m->intake);
 
@@ -151,10 +206,11 @@ void mail_log_outcome(const struct mail *m, enum rx_reply reply,
 	}
 	header_repairs_print(
 		intake_repairs(m->intake), repairs, sizeof(repairs));
-	log_info("accepted id=%s from=%s to=%s nrcpt=%zu size=%llu peer=%s "
+	log_info("accepted id=%s from=%s to=%s%s%s nrcpt=%zu size=%llu peer=%s "
 		 "helo=%s repairs=%s delay=%lldms",
-		id, from.text, to.text, env->rcpt_count,
-		(unsigned long long)env->size, peer,
+		id, from.text, to.text, has_local ? " local-to=" : "",
+		has_local ? log_text(&local, m->local_rcpts.data) : "",
+		env->rcpt_count, (unsigned long long)env->size, peer,
 		log_text(&helo, m->setup.helo),
 		repairs[0] != '\0' ? repairs : "none",
 		(long long)(clock_boot_ms() - m->ended_ms));

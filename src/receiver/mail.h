@@ -8,6 +8,7 @@
 #ifndef GMRELAY_RECEIVER_MAIL_H
 #define GMRELAY_RECEIVER_MAIL_H
 
+#include "base/buf.h"
 #include "proto/command.h"
 #include "receiver/intake.h"
 #include "receiver/replies.h"
@@ -18,11 +19,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct local_names;
 struct receiver_counters;
 
 /* From MAIL to the last byte: a client that trickles does not hold a draft for
  * ever. */
 #define MAIL_TIME_MAX_MS (60 * 60 * 1000)
+/* Octets of local names kept for the log. */
+#define MAIL_LOCAL_RCPTS_MAX 200
 
 struct mail {
 	struct envelope *env; /* NULL: no transaction */
@@ -31,7 +35,8 @@ struct mail {
 	uint32_t *hashes; /* of the recipients, in the envelope's order: one
 			     that comes again is found without comparing all */
 	size_t hash_cap;
-	unsigned refused; /* recipients */
+	unsigned refused;       /* recipients */
+	struct buf local_rcpts; /* "root,scan": what became others */
 	int64_t began_ms;
 	int64_t ended_ms; /* the last byte of the message */
 };
@@ -39,9 +44,10 @@ struct mail {
 /* Begins a transaction. Returns 0, -1 without memory. */
 int mail_begin(struct mail *m, const struct command_mail *command);
 
-/* Adds a recipient, once. Returns the reply. */
-enum rx_reply mail_add_rcpt(
-	struct mail *m, const struct address *rcpt, unsigned rcpts_max);
+/* Adds a recipient, once; one of this machine's becomes those whom it means, or
+ * nobody is added. Returns the reply. */
+enum rx_reply mail_add_rcpt(struct mail *m, const struct address *rcpt,
+	const struct local_names *names, unsigned rcpts_max);
 
 /* Ends the transaction, whatever it holds; fine without one. */
 void mail_reset(struct mail *m);

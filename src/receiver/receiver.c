@@ -471,6 +471,7 @@ int receiver_run(const struct role *role, struct receiver_secrets **secrets)
 		return EXIT_FAILURE;
 	}
 	r.shared.conf = role->conf;
+	r.shared.names = role->names;
 	r.shared.counters = role->counters->receiver;
 	r.shared.tls = (*secrets)->tls;
 	r.shared.on_gone = on_session_gone;

@@ -76,6 +76,14 @@ static const struct reply_row rows[RX_REPLY_COUNT] = {
 	[RX_BAD_PARAMETER] = ROW(555, "5.5.4", "bad parameter: "),
 	[RX_TOO_MANY_RCPTS] = ROW(452, "4.5.3",
 		"too many recipients; the limit is "),
+	[RX_NOBODY] = ROW(550, "5.1.1",
+		"nobody is known by that name: write the whole address, give "
+		"it an alias, or set default-domain: "),
+	[RX_ALIAS_REFUSED] = ROW(550, "5.2.1",
+		"its alias has no address; programs, files and loops are left "
+		"out: "),
+	[RX_ALIAS_TOO_LARGE] = ROW(550, "5.5.3",
+		"its alias has more addresses than max-recipients: "),
 
 	[RX_TOO_BIG] = ROW(552, "5.3.4", "message too big: "),
 	[RX_NUL] = ROW(554, "5.6.0", "the message holds NUL bytes"),

@@ -27,6 +27,7 @@ struct conf_client;
 struct event;
 struct event_base;
 struct journal;
+struct local_names;
 struct receiver_counters;
 
 #define SESSION_HELO_MAX 255
@@ -81,6 +82,7 @@ enum session_pause {
 struct session_shared {
 	struct event_base *base;
 	const struct conf *conf;
+	const struct local_names *names;
 	struct journal *journal;
 	struct receiver_counters *counters;
 	struct clients clients;
@@ -137,8 +139,8 @@ struct session {
 	struct chunk chunk;
 };
 
-/* Makes the rest of what is shared; base, conf, journal, counters, tls, host,
- * id_domain and on_gone are filled in by the caller before. */
+/* Makes the rest of what is shared; base, conf, names, journal, counters, tls,
+ * host, id_domain and on_gone are filled in by the caller before. */
 void session_shared_init(struct session_shared *shared);
 void session_shared_free(struct session_shared *shared);
 

@@ -7,6 +7,7 @@
 
 #include "base/conf.h"
 #include "base/util.h"
+#include "proto/local.h"
 #include "receiver/tls.h"
 
 #include <stdio.h>
@@ -188,6 +189,7 @@ int session_begin_message(struct session *s, enum body_mode mode)
 	if (session_tls_is_on(s))
 		tls_conn_describe(s->transport.tls, setup->tls);
 	setup->id_domain = s->shared->id_domain;
+	setup->address_domain = local_domain(s->shared->names);
 	setup->sender = &s->shared->conf->accounts[0].sender;
 	setup->from_address = s->mail.env->reverse_path;
 	if (setup->from_address[0] == '\0')

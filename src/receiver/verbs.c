@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "proto/command.h"
+#include "proto/local.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -168,7 +169,9 @@ static enum session_next verb_mail(struct session *s, const struct command *c)
 	struct command_mail mail;
 	struct err err;
 
-	if (command_parse_mail(&mail, c->arg, c->arg_len, true, &err) != 0) {
+	if (command_parse_mail(&mail, c->arg, c->arg_len, true, &err) != 0 ||
+		local_qualify(&mail.reverse_path,
+			local_domain(s->shared->names), &err) != 0) {
 		session_reply_detail(s,
 			err.kind == ERR_LIMIT ? RX_BAD_PARAMETER
 					      : RX_BAD_SENDER,
@@ -185,17 +188,30 @@ static enum session_next verb_mail(struct session *s, const struct command *c)
 	return SESSION_CONTINUE;
 }
 
-/* RFC 5321 4.5.1: mail for <postmaster> is taken. It is ours to say where it
- * goes. */
-static int replace_postmaster(const struct conf *conf, struct address *rcpt)
+/* Says that a recipient was refused or taken. */
+static void reply_rcpt(
+	struct session *s, enum rx_reply reply, const struct address *rcpt)
 {
-	const char *to = conf->postmaster[0] != '\0'
-				 ? conf->postmaster
-				 : conf->accounts[0].username;
+	struct log_text from, to;
+	char max[16];
 
-	if (rcpt->text[rcpt->local_len] != '\0')
-		return 0;
-	return address_parse(rcpt, to, strlen(to), false, NULL);
+	if (reply == RX_RECIPIENT_OK || reply == RX_NO_MEMORY) {
+		session_reply(s, reply);
+	} else if (reply == RX_TOO_MANY_RCPTS) {
+		s->shared->counters->deferred++;
+		snprintf(max, sizeof(max), "%u",
+			s->shared->conf->max_recipients);
+		session_reply_detail(s, reply, max);
+	} else {
+		/* mail of this machine that would be missed */
+		s->mail.refused++;
+		s->shared->counters->rejected++;
+		log_info("refused rcpt=%s from=%s peer=%s reply=\"%s\"",
+			log_text(&to, rcpt->text),
+			log_text(&from, s->mail.env->reverse_path), s->peer.log,
+			rx_reply_codes(reply));
+		session_reply_detail(s, reply, rcpt->text);
+	}
 }
 
 static enum session_next verb_rcpt(struct session *s, const struct command *c)
@@ -203,11 +219,9 @@ static enum session_next verb_rcpt(struct session *s, const struct command *c)
 	const struct conf *conf = s->shared->conf;
 	struct address rcpt;
 	enum rx_reply reply;
-	char max[16];
-	struct err err = {.text = "postmaster is nobody here"};
+	struct err err;
 
-	if (command_parse_rcpt(&rcpt, c->arg, c->arg_len, true, &err) != 0 ||
-		replace_postmaster(conf, &rcpt) != 0) {
+	if (command_parse_rcpt(&rcpt, c->arg, c->arg_len, true, &err) != 0) {
 		s->mail.refused++;
 		s->shared->counters->rejected++;
 		session_reply_detail(s,
@@ -216,13 +230,11 @@ static enum session_next verb_rcpt(struct session *s, const struct command *c)
 			err.text);
 		return SESSION_CONTINUE;
 	}
-	reply = mail_add_rcpt(&s->mail, &rcpt, conf->max_recipients);
+	reply = mail_add_rcpt(
+		&s->mail, &rcpt, s->shared->names, conf->max_recipients);
 	if (reply == RX_RECIPIENT_OK)
 		session_set_state(s, SESSION_RCPT);
-	if (reply == RX_TOO_MANY_RCPTS)
-		s->shared->counters->deferred++;
-	snprintf(max, sizeof(max), "%u", conf->max_recipients);
-	session_reply_detail(s, reply, reply == RX_TOO_MANY_RCPTS ? max : NULL);
+	reply_rcpt(s, reply, &rcpt);
 	return SESSION_CONTINUE;
 }
 

@@ -141,6 +141,7 @@ struct disk_job {
 struct dispatch {
 	struct event_base *base;
 	const struct conf *conf;
+	const struct local_names *names;
 	char hostname[RESOLVE_NAME_MAX + 1]; /* of this relay, for reports */
 	struct counters *counters;
 	void (*on_change)(void *arg); /* for the status line */
@@ -247,6 +248,7 @@ void dispatch_tell_paused(struct dispatch *d, const struct account *a);
 struct dispatch_params {
 	struct event_base *base;
 	const struct conf *conf;
+	const struct local_names *names;
 	struct counters *counters;
 	/* one credential an account, in the order of conf->accounts */
 	const struct credential *const *credentials;

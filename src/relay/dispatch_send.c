@@ -325,11 +325,12 @@ static uint64_t write_report(struct dispatch *d, struct attempt *t,
 	const struct envelope *env = t->env;
 	const struct conf_account *settings =
 		account_settings(dispatch_slot(d, t->message)->account);
+	struct address scratch;
 	struct report report = {
 		.kind = kind,
 		.original = env,
 		.content = t->delivery.content,
-		.to = report_recipient(env, d->conf->postmaster),
+		.to = report_recipient(env, d->names, &scratch),
 		.from = settings->username,
 		.hostname = d->hostname,
 		.remote = settings->host,
@@ -421,6 +422,7 @@ static void go_on(struct dispatch *d, struct attempt *t, struct verdict *v)
 	struct message *m = t->message;
 	int64_t wait = any_untried(env) ? 0 : v->retry_ms;
 	uint64_t report_key = 0;
+	struct address scratch;
 	struct buf report;
 
 	buf_init(&report, QUEUE_FILE_MAX);
@@ -435,7 +437,7 @@ static void go_on(struct dispatch *d, struct attempt *t, struct verdict *v)
 		mark_reported(env);
 	} else if (!env->notified && !env->report &&
 		   (int64_t)env->waited_ms > d->conf->delay_notice_ms &&
-		   report_recipient(env, d->conf->postmaster) != NULL) {
+		   report_recipient(env, d->names, &scratch) != NULL) {
 		report_key =
 			write_report(d, t, REPORT_DELAYED, v->advice, &report);
 		env->notified = true;

@@ -431,6 +431,7 @@ struct dispatch *dispatch_new(
 
 	d->base = params->base;
 	d->conf = params->conf;
+	d->names = params->names;
 	d->counters = params->counters;
 	d->on_change = params->on_change;
 	d->change_arg = params->arg;

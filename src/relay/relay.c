@@ -276,6 +276,7 @@ static int start(
 	struct dispatch_params params = {
 		.base = r->base,
 		.conf = r->role->conf,
+		.names = r->role->names,
 		.counters = r->role->counters,
 		.credentials =
 			(const struct credential *const *)secrets->credentials,

@@ -8,7 +8,6 @@
 #include "base/date.h"
 #include "base/hash.h"
 #include "base/util.h"
-#include "proto/address.h"
 #include "proto/header.h"
 #include "relay/report_parts.h"
 #include "relay/report_text.h"
@@ -296,15 +295,22 @@ static bool is_reachable(const char *text)
 	       address_is_routable(&address);
 }
 
-const char *report_recipient(
-	const struct envelope *original, const char *postmaster)
+const char *report_recipient(const struct envelope *original,
+	const struct local_names *names, struct address *scratch)
 {
-	if (original->report || original->reverse_path[0] == '\0')
+	const char *path = original->reverse_path;
+	struct address address;
+
+	if (original->report || path[0] == '\0')
 		return NULL;
-	if (is_reachable(original->reverse_path))
-		return original->reverse_path;
-	if (postmaster != NULL && is_reachable(postmaster))
-		return postmaster;
+	if (address_parse(&address, path, strlen(path), true, NULL) == 0 &&
+		local_alias(names, &address, scratch) &&
+		address_is_routable(scratch))
+		return scratch->text;
+	if (is_reachable(path))
+		return path;
+	if (is_reachable(names->postmaster))
+		return names->postmaster;
 	return NULL;
 }
 

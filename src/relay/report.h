@@ -9,6 +9,8 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "proto/address.h"
+#include "proto/local.h"
 #include "spool/content.h"
 #include "spool/envelope.h"
 
@@ -46,11 +48,12 @@ struct report {
  * unreadable original only loses its headers' part. */
 int report_write(const struct report *r, struct buf *out, struct err *err);
 
-/* Who hears about a message: its reverse-path when that is an address that can
- * be reached from Gmail, else postmaster, else NULL (nobody: log it). Never for
- * a null reverse-path or a report. The result points into its arguments. */
-const char *report_recipient(
-	const struct envelope *original, const char *postmaster);
+/* Who hears about a message: what the alias of its reverse-path says where that
+ * is a name of this machine, else the reverse-path when that is an address that
+ * can be reached from Gmail, else postmaster, else NULL (nobody: log it). Never
+ * for a null reverse-path or a report. The result points into the arguments. */
+const char *report_recipient(const struct envelope *original,
+	const struct local_names *names, struct address *scratch);
 
 /* The report's id follows from the message's, so that a report written again
  * after a crash is the same one. */

@@ -23,18 +23,25 @@ struct envelope *envelope_new(void)
 	return env;
 }
 
+void envelope_truncate(struct envelope *env, size_t count)
+{
+	struct envelope_rcpt *rcpt;
+
+	while (env->rcpt_count > count) {
+		rcpt = &env->rcpts[--env->rcpt_count];
+		free(rcpt->address);
+		free(rcpt->reply);
+	}
+}
+
 void envelope_free(struct envelope **envp)
 {
 	struct envelope *env = *envp;
-	size_t i;
 
 	*envp = NULL;
 	if (env == NULL)
 		return;
-	for (i = 0; i < env->rcpt_count; i++) {
-		free(env->rcpts[i].address);
-		free(env->rcpts[i].reply);
-	}
+	envelope_truncate(env, 0);
 	free(env->rcpts);
 	free(env->reverse_path);
 	free(env->reason);

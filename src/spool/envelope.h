@@ -75,6 +75,9 @@ int envelope_add_rcpt(struct envelope *env, const char *address);
 int envelope_set_reply(struct envelope_rcpt *rcpt, const char *reply);
 int envelope_set_reason(struct envelope *env, const char *reason);
 
+/* Forgets all but the first count recipients. */
+void envelope_truncate(struct envelope *env, size_t count);
+
 size_t envelope_count(const struct envelope *env, enum rcpt_state state);
 
 /* Appends the text form, with the empty line that ends it. Returns 0, -1 when

@@ -58,6 +58,13 @@ void fixture_open(struct fixture *f)
 	assert_non_null(f->base);
 	f->shared.base = f->base;
 	f->shared.conf = &f->conf;
+	f->names = (struct local_names){
+		.default_domain = none,
+		.host = f->shared.host,
+		.postmaster = none,
+		.account = user,
+	};
+	f->shared.names = &f->names;
 	f->shared.journal = journal_new(f->base, NULL);
 	f->shared.counters = &f->counters;
 	f->shared.on_gone = on_gone;

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/counters.h"
+#include "proto/local.h"
 #include "receiver/session.h"
 
 #include <stdbool.h>
@@ -22,6 +23,7 @@
 struct fixture {
 	struct event_base *base;
 	struct conf conf;
+	struct local_names names;
 	struct conf_account account;
 	struct conf_client profile;
 	struct receiver_counters counters;

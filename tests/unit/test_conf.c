@@ -46,6 +46,9 @@ static void test_three_lines_and_defaults(void **state)
 	assert_int_equal(c->expire_ms, 5 * 86400000);
 	assert_int_equal(c->failed_keep_ms, 30 * 86400000LL);
 	assert_string_equal(c->postmaster, "");
+	assert_string_equal(c->aliases, "/etc/aliases");
+	assert_false(c->aliases_written);
+	assert_string_equal(c->default_domain, "");
 	assert_int_equal(c->account_count, 1);
 	a = &c->accounts[0];
 	assert_string_equal(a->name, "default");
@@ -83,6 +86,8 @@ static const char everything[] =
 	"client-timeout = 90s retry = 1m backoff = {1s,1h}\n"
 	"delay-notice = 1h expire = 2d failed-keep = 90d\n"
 	"postmaster = \"p#q//r@example.com\"\n"
+	"aliases = \"/etc/aliases\"\n"
+	"default-domain = \"example.com\"\n"
 	"account { name = a.b-c_1 username = \"x@example.org\"\n"
 	" password-file = \"/pw\" host = \"[::1]\" port = 465\n"
 	" tls = implicit ca-file = \"/dev/../etc/passwd\"\n"
@@ -126,6 +131,8 @@ static void check_everything_global(const struct conf *c)
 	assert_int_equal(c->backoff_cap_ms, 3600000);
 	assert_int_equal(c->expire_ms, 2 * 86400000);
 	assert_string_equal(c->postmaster, "p#q//r@example.com");
+	assert_true(c->aliases_written);
+	assert_string_equal(c->default_domain, "example.com");
 }
 
 static void check_everything_account(const struct conf *c)
@@ -149,10 +156,10 @@ static void check_everything_account(const struct conf *c)
 	assert_int_equal(a->sender.send_as_count, 2);
 	assert_string_equal(a->sender.send_as[0], "A@b.org");
 	assert_string_equal(a->sender.send_as[1], "c@d.org");
-	assert_int_equal(a->line, 15);
+	assert_int_equal(a->line, 17);
 	assert_string_equal(c->accounts[1].name, "default");
 	assert_string_equal(c->accounts[1].username, "y@example.org");
-	assert_int_equal(c->accounts[1].line, 22);
+	assert_int_equal(c->accounts[1].line, 24);
 	assert_int_equal(c->accounts[1].sender.mode, SENDER_KEEP);
 	assert_string_equal(c->accounts[1].sender.account, "y@example.org");
 }

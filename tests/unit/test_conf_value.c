@@ -110,6 +110,27 @@ static const struct vector names_and_paths_vectors[] = {
 	{"user = \"x\"\nrelay-user = \"x\"", {"W2: are the same"}},
 };
 
+static const struct vector aliases_vectors[] = {
+	{"aliases = \"\"", {NULL}},
+	{"aliases = \"/x/y\"", {NULL}},
+	{"aliases = \"aliases\"", {"E1: is not an absolute path"}},
+	{"alias-maps = \"/x\"", {"E1: aliases"}},
+	{"default-domain = \"\"", {NULL}},
+	{"default-domain = \"example.com\"", {NULL}},
+	{"default-domain = \"@example.com\"",
+		{"E1: begins with an @; write \"example.com\""}},
+	{"default-domain = \"localhost\"", {"E1: is not a domain that takes"}},
+	{"default-domain = \"a b\"", {"E1: is not a domain that takes mail"}},
+	{"default-domain = \"192.0.2.1\"", {"E1: is not a domain that takes"}},
+	{"default-domain = \"a@b.c\"", {"E1: is not a domain that takes"}},
+	{"myorigin = \"x\"", {"E1: default-domain"}},
+};
+
+static void test_aliases(void **state)
+{
+	run(state, aliases_vectors, COUNT_OF(aliases_vectors));
+}
+
 static const struct vector names_and_paths_whole_vectors[] = {
 	{"postmaster = \"root\"\n" ACCOUNT, {"E1: is not a mail"}},
 	{"postmaster = \"a@b@c\"\n" ACCOUNT, {"E1: is not a mail"}},
@@ -363,6 +384,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_amounts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_aliases, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_names_and_paths, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_account, setup, teardown),

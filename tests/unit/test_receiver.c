@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/role.h"
 #include "base/util.h"
+#include "proto/local.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -41,6 +42,7 @@ enum { WAIT_MS = 30 * 1000, LINE_SIZE = 512, BACKLOG = 16 };
 
 struct role_process {
 	struct conf conf;
+	struct local_names names;
 	struct conf_account account;
 	struct conf_client profile;
 	struct conf_network allow;
@@ -125,6 +127,13 @@ static void configure(struct role_process *p)
 	assert_true(p->counters != MAP_FAILED);
 	p->pages.receiver = p->counters;
 	p->role.conf = &p->conf;
+	p->names = (struct local_names){
+		.default_domain = none,
+		.host = host,
+		.postmaster = none,
+		.account = user,
+	};
+	p->role.names = &p->names;
 	p->role.counters = &p->pages;
 	p->role.listeners = p->listeners;
 	p->role.listener_count = 2;

@@ -71,8 +71,8 @@ static const struct vector own[] = {
 static const struct vector foreign[] = {
 	{"cron", "From: root (Cron Daemon)\r\nTo: root\r\n",
 		"From: \"Cron Daemon (root)\" <me@gmail.com>\r\n" ORIGINAL
-		"root (Cron Daemon)\r\nTo: root\r\n",
-		REWROTE},
+		"root (Cron Daemon)\r\nTo: root@relay.example.org\r\n",
+		REWROTE | HEADER_ADDED_DOMAIN},
 	{"cronie", "From: \"(Cron Daemon)\" <root@web1.lan>\r\n",
 		"From: \"(Cron Daemon) (root@web1.lan)\" <me@gmail.com>\r\n" ORIGINAL
 		"\"(Cron Daemon)\" <root@web1.lan>\r\n",
@@ -261,18 +261,19 @@ static const struct vector of_account[] = {
 /* whatever the policy */
 static const struct vector duplicates[] = {
 	{"the first wins",
-		"From: me@gmail.com\r\nTo: a\r\nfrom: b@c\r\nTO: b\r\nCc: c\r\n"
-		"Cc: d\r\nSubject: e\r\nsubject: f\r\nReply-To: g@h\r\n"
+		"From: me@gmail.com\r\nTo: a@a\r\nfrom: b@c\r\nTO: b\r\n"
+		"Cc: c@c\r\nCc: d\r\nSubject: e\r\nsubject: f\r\nReply-To: g@h\r\n"
 		"Reply-To: i@j\r\nIn-Reply-To: <k>\r\nIn-Reply-To: <l>\r\n"
 		"References: <m>\r\nReferences: <n>\r\nDate: o\r\n"
 		"Message-ID: <p>\r\nX-A: q\r\nX-A: r\r\n",
-		"From: me@gmail.com\r\nTo: a\r\nCc: c\r\nSubject: e\r\n"
+		"From: me@gmail.com\r\nTo: a@a\r\nCc: c@c\r\nSubject: e\r\n"
 		"Reply-To: g@h\r\nIn-Reply-To: <k>\r\nReferences: <m>\r\n"
 		"X-A: q\r\nX-A: r\r\n",
 		HEADER_REMOVED_DUPLICATE},
 	{"an empty one does not",
-		"To: \r\nFrom: <>\r\nFrom: me@gmail.com\r\nTo: a\r\nSubject:\r\n",
-		"From: me@gmail.com\r\nTo: a\r\nSubject:\r\n", 0},
+		"To: \r\nFrom: <>\r\nFrom: me@gmail.com\r\nTo: a@a\r\n"
+		"Subject:\r\n",
+		"From: me@gmail.com\r\nTo: a@a\r\nSubject:\r\n", 0},
 	{"all of them empty", "From: me@gmail.com\r\nTo:\r\nTo:\r\n",
 		"From: me@gmail.com\r\nTo:\r\n", 0},
 };

@@ -98,6 +98,8 @@ class Daemon(Control):
             "submit": self.submit,
             "retry": ["1s"],
             "backoff": ["1s", "2s"],
+            # not what this machine happens to have
+            "aliases": "",
         }
         if os.geteuid() == 0:
             self.settings["user"] = str(RECEIVER_UID)
