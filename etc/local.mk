@@ -8,7 +8,9 @@ EXTRA_DIST += \
 	systemd/gmrelayd.tmpfiles.conf
 
 dist_man_MANS = \
+	man/gmrelay-sendmail.1 \
 	man/gmrelayctl.8 \
+	man/gmrelayd-spool.5 \
 	man/gmrelayd.8 \
 	man/gmrelayd.conf.5
 
@@ -43,6 +45,29 @@ if SYSTEMD
 	$(INSTALL_DATA) '$(top_srcdir)/systemd/gmrelayd.tmpfiles.conf' \
 		'$(DESTDIR)$(tmpfilesdir)/gmrelayd.conf'
 endif
+
+# sendmail's names, only when asked for: another mail system may own them. What
+# is there already stays.
+install-exec-hook:
+if SENDMAIL_LINKS
+	$(MKDIR_P) '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(bindir)'
+	for link in '$(sbindir)/sendmail' '$(bindir)/mailq' \
+		'$(bindir)/newaliases'; do \
+		test -e "$(DESTDIR)$$link" || test -L "$(DESTDIR)$$link" || \
+			$(LN_S) '$(bindir)/gmrelay-sendmail' \
+				"$(DESTDIR)$$link" || exit 1; \
+	done
+endif
+
+# Links of ours alone.
+uninstall-hook:
+	for link in '$(sbindir)/sendmail' '$(bindir)/mailq' \
+		'$(bindir)/newaliases'; do \
+		if test "$$(readlink "$(DESTDIR)$$link")" = \
+			'$(bindir)/gmrelay-sendmail'; then \
+			rm -f "$(DESTDIR)$$link"; \
+		fi; \
+	done
 
 uninstall-local:
 	if cmp -s '$(top_srcdir)/etc/gmrelayd.conf' \

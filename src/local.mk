@@ -75,6 +75,7 @@ libgmrelay_a_SOURCES = \
 	src/proto/command.h \
 	src/proto/header.c \
 	src/proto/header.h \
+	src/proto/header_block.c \
 	src/proto/header_encode.c \
 	src/proto/header_encode.h \
 	src/proto/header_field.c \
@@ -91,6 +92,8 @@ libgmrelay_a_SOURCES = \
 	src/proto/mailbox.h \
 	src/proto/mailbox_element.c \
 	src/proto/mailbox_internal.h \
+	src/proto/mailbox_list.c \
+	src/proto/mailbox_list.h \
 	src/proto/reply.c \
 	src/proto/reply.h \
 	src/proto/rfc2047.c \
@@ -206,7 +209,11 @@ libgmrelay_a_SOURCES = \
 	src/spool/link.c \
 	src/spool/link.h \
 	src/spool/queue.c \
-	src/spool/queue.h
+	src/spool/queue.h \
+	src/submit/client.c \
+	src/submit/client.h \
+	src/submit/drop_format.c \
+	src/submit/drop_format.h
 
 # what every program links
 gmrelay_libs = \
@@ -244,3 +251,24 @@ src_gmrelayctl_SOURCES = \
 	src/ctl/text.c \
 	src/ctl/text.h
 src_gmrelayctl_LDADD = $(gmrelay_libs)
+
+# The command links the archive alone: what would need a library besides libc
+# does not get in.
+bin_PROGRAMS += src/gmrelay-sendmail
+src_gmrelay_sendmail_SOURCES = \
+	src/sendmail/deliver.c \
+	src/sendmail/deliver.h \
+	src/sendmail/drop.c \
+	src/sendmail/drop.h \
+	src/sendmail/main.c \
+	src/sendmail/message.c \
+	src/sendmail/message.h \
+	src/sendmail/options.c \
+	src/sendmail/options.h \
+	src/sendmail/pump.c \
+	src/sendmail/pump.h \
+	src/sendmail/recipients.c \
+	src/sendmail/recipients.h \
+	src/sendmail/rights.c \
+	src/sendmail/rights.h
+src_gmrelay_sendmail_LDADD = libgmrelay.a

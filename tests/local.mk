@@ -26,6 +26,7 @@ unit_tests = \
 	tests/unit/test_counters \
 	tests/unit/test_credential \
 	tests/unit/test_ctl_text \
+	tests/unit/test_drop_format \
 	tests/unit/test_envelope \
 	tests/unit/test_err \
 	tests/unit/test_gmail \
@@ -51,6 +52,7 @@ unit_tests = \
 	tests/unit/test_local \
 	tests/unit/test_log \
 	tests/unit/test_mailbox \
+	tests/unit/test_mailbox_list \
 	tests/unit/test_names \
 	tests/unit/test_notify \
 	tests/unit/test_password_hash \
@@ -69,6 +71,9 @@ unit_tests = \
 	tests/unit/test_secret_file \
 	tests/unit/test_sender \
 	tests/unit/test_sender_hostile \
+	tests/unit/test_sendmail_message \
+	tests/unit/test_sendmail_options \
+	tests/unit/test_sendmail_recipients \
 	tests/unit/test_session \
 	tests/unit/test_spool_simulation \
 	tests/unit/test_spooldir \
@@ -145,6 +150,17 @@ check_PROGRAMS += tests/unit/report_samples
 tests_unit_report_samples_SOURCES = \
 	tests/unit/report_samples.c $(report_sample)
 
+# the command's own files
+tests_unit_test_sendmail_message_SOURCES = \
+	tests/unit/test_sendmail_message.c \
+	src/sendmail/message.c src/sendmail/message.h
+tests_unit_test_sendmail_options_SOURCES = \
+	tests/unit/test_sendmail_options.c \
+	src/sendmail/options.c src/sendmail/options.h
+tests_unit_test_sendmail_recipients_SOURCES = \
+	tests/unit/test_sendmail_recipients.c \
+	src/sendmail/recipients.c src/sendmail/recipients.h
+
 # against a scripted server, in a thread
 fake_upstream = tests/unit/fake_upstream.c tests/unit/fake_upstream.h
 upstream_fixture = \
@@ -183,6 +199,7 @@ integration_lib = \
 	tests/integration/lib/plainsink.py \
 	tests/integration/lib/postfix.py \
 	tests/integration/lib/proc.py \
+	tests/integration/lib/sendmail.py \
 	tests/integration/lib/smalldisk.py \
 	tests/integration/lib/smtpclient.py \
 	tests/integration/lib/syscalls.py \
@@ -217,6 +234,7 @@ integration_tests = \
 	tests/integration/roles_are_separate.py \
 	tests/integration/sandbox_itself.py \
 	tests/integration/sender_policy.py \
+	tests/integration/sendmail_command.py \
 	tests/integration/smtp_commands.py \
 	tests/integration/spool_promises_files.py \
 	tests/integration/spool_promises_large.py \
@@ -259,6 +277,8 @@ AM_TESTS_ENVIRONMENT = \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	GMRELAYD='$(abs_top_builddir)/src/gmrelayd'; export GMRELAYD; \
 	GMRELAYCTL='$(abs_top_builddir)/src/gmrelayctl'; export GMRELAYCTL; \
+	GMRELAY_SENDMAIL='$(abs_top_builddir)/src/gmrelay-sendmail'; \
+	export GMRELAY_SENDMAIL; \
 	SANITIZED='$(sanitized)'; export SANITIZED; \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir;

@@ -1,7 +1,7 @@
 /*
  * smtp.h - hands one message in by plain SMTP, as any program does.
  * Used by:    ctl/test.
- * Blocks:     yes, up to SMTP_TIMEOUT_MS for each answer.
+ * Blocks:     yes; see submit/client.
  * Source:     RFC 5321.
  */
 #ifndef GMRELAY_CTL_SMTP_H
@@ -12,15 +12,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SMTP_TIMEOUT_MS 30000
-
 struct conf;
 
 struct smtp_message {
 	const char *from;
 	const char *to;
 	bool smtputf8;
-	const char *text; /* headers and body, CRLF lines, no line of dots */
+	const char *text; /* headers and body, CRLF lines */
 };
 
 /* Opens the submit socket, else the first listening address. conf NULL: the

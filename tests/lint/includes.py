@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """includes.py DIR - who may include whom (ARCHITECTURE.md), checked.
 
-base < proto < spool < {receiver, relay, parent, ctl}; the roles never include
+base < proto < {spool, submit} < {receiver, relay, parent, ctl, sendmail}; the roles never include
 each other, and the parent knows only their entries. proto is pure: no libevent,
 no OpenSSL, no descriptor, no clock, no log. Only a few files know OpenSSL.
 """
@@ -14,10 +14,11 @@ MAY = {
     "proto": {"proto", "base"},
     "spool": {"spool", "proto", "base"},
     "receiver": {"receiver", "spool", "proto", "base"},
-    "relay": {"relay", "spool", "proto", "base"},
+    "relay": {"relay", "spool", "submit", "proto", "base"},
     "parent": {"parent", "spool", "proto", "base"},
-    "ctl": {"ctl", "spool", "proto", "base"},
-    "sendmail": {"sendmail", "proto", "base"},
+    "ctl": {"ctl", "spool", "submit", "proto", "base"},
+    "submit": {"submit", "proto", "base"},
+    "sendmail": {"sendmail", "submit", "proto", "base"},
     "": {"parent", "base"},
 }
 # single headers across that order

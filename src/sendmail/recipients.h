@@ -1,0 +1,43 @@
+/*
+ * recipients.h - for whom a message is: the command line's and the header's.
+ * Used by:    sendmail/main.
+ * Pure:       no descriptor, no clock, no environment.
+ * Source:     RFC 5322 3.6.3, 3.6.6 (Resent-), appendix A.
+ */
+#ifndef GMRELAY_SENDMAIL_RECIPIENTS_H
+#define GMRELAY_SENDMAIL_RECIPIENTS_H
+
+#include "base/err.h"
+#include "proto/address.h"
+
+#include <stddef.h>
+
+struct recipients {
+	const char *domain; /* for addresses without one; borrowed */
+	/* What was written is no address; NULL is fine. */
+	void (*on_bad)(void *arg, const char *text, const char *why);
+	void *arg;
+	char **all; /* canonical, each once */
+	size_t count;
+	size_t cap;
+	size_t bad;
+};
+
+void recipients_init(struct recipients *r, const char *domain);
+void recipients_free(struct recipients *r);
+
+/* Gives an address without a domain this one. Returns 0, -1 with err. */
+int recipients_qualify(struct address *a, const char *domain, struct err *err);
+
+/* Adds what one argument, or the value of one field, holds: addresses with
+ * commas between them. Returns 0; -1 with err: too many, no memory. */
+int recipients_add(
+	struct recipients *r, const char *text, size_t len, struct err *err);
+
+/* Adds those in a header block (CRLF lines): of To, Cc and Bcc, or, when there
+ * are such, of Resent-To, Resent-Cc and Resent-Bcc, of the latest resending
+ * only. Returns 0, -1 with err. */
+int recipients_add_header(
+	struct recipients *r, const char *block, size_t len, struct err *err);
+
+#endif

@@ -1,0 +1,252 @@
+/*
+ * drop_format.c - what stands before a message in SPOOL/drop/.
+ */
+#include "config.h"
+
+#include "submit/drop_format.h"
+
+#include "base/util.h"
+#include "proto/address.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char first_line[] = "gmrelay-drop 1";
+
+/* --- the arguments of DSN (RFC 3461 4) ------------------------------------ */
+
+static bool has_word(const char *text, size_t len, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (strlen(*words) == len && memcmp(*words, text, len) == 0)
+			return true;
+	return false;
+}
+
+bool drop_notify_ok(const char *text)
+{
+	static const char *const words[] = {
+		"SUCCESS", "FAILURE", "DELAY", NULL};
+	size_t len, count = 0;
+
+	if (strcmp(text, "NEVER") == 0)
+		return true;
+	for (;; text += len + 1) {
+		len = strcspn(text, ",");
+		if (!has_word(text, len, words) || ++count > 3)
+			return false;
+		if (text[len] == '\0')
+			return true;
+	}
+}
+
+bool drop_ret_ok(const char *text)
+{
+	return strcmp(text, "FULL") == 0 || strcmp(text, "HDRS") == 0;
+}
+
+bool drop_envid_ok(const char *text)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	const size_t len = strlen(text);
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (text[i] < '!' || text[i] > '~' || text[i] == '=')
+			return false;
+		if (text[i] == '+' &&
+			(len - i < 3 || !strchr(hex, text[i + 1]) ||
+				!strchr(hex, text[i + 2])))
+			return false;
+	}
+	return len > 0 && len <= DROP_ENVID_MAX;
+}
+
+/* --- lines ---------------------------------------------------------------- */
+
+/* Sets *to to a copy of text, once. */
+static int keep(char **to, const char *text, struct err *err)
+{
+	if (*to != NULL)
+		return err_set(err, ERR_SYNTAX, "a line is there twice");
+	*to = strdup(text);
+	return *to != NULL ? 0 : err_set(err, ERR_SYSTEM, "out of memory");
+}
+
+/* The address must be just what address_parse() makes of it. */
+static int check_address(
+	struct drop_envelope *e, const char *text, struct err *err)
+{
+	struct address address;
+
+	if (address_parse(&address, text, strlen(text), false, err) != 0)
+		return -1;
+	if (strcmp(address.text, text) != 0)
+		return err_set(err, ERR_SYNTAX, "an address is not canonical");
+	e->smtputf8 |= address.utf8;
+	return 0;
+}
+
+static int take_from(struct drop_parser *p, const char *text, struct err *err)
+{
+	if (*text != '\0' && check_address(&p->envelope, text, err) != 0)
+		return -1;
+	return keep(&p->envelope.from, text, err);
+}
+
+static int take_to(struct drop_parser *p, const char *text, struct err *err)
+{
+	struct drop_envelope *e = &p->envelope;
+	char **grown;
+
+	if (check_address(e, text, err) != 0)
+		return -1;
+	if (e->rcpt_count == DROP_RECIPIENTS_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d recipients",
+			DROP_RECIPIENTS_MAX);
+	if (e->rcpt_count == p->rcpt_cap) {
+		p->rcpt_cap = p->rcpt_cap > 0 ? 2 * p->rcpt_cap : 8;
+		grown = realloc(e->rcpts, p->rcpt_cap * sizeof(*grown));
+		if (grown == NULL)
+			return err_set(err, ERR_SYSTEM, "out of memory");
+		e->rcpts = grown;
+	}
+	e->rcpts[e->rcpt_count] = NULL;
+	if (keep(&e->rcpts[e->rcpt_count], text, err) != 0)
+		return -1;
+	e->rcpt_count++;
+	return 0;
+}
+
+static int take_notify(struct drop_parser *p, const char *text, struct err *err)
+{
+	if (!drop_notify_ok(text))
+		return err_set(err, ERR_SYNTAX, "a bad notify line");
+	return keep(&p->envelope.notify, text, err);
+}
+
+static int take_ret(struct drop_parser *p, const char *text, struct err *err)
+{
+	if (!drop_ret_ok(text))
+		return err_set(err, ERR_SYNTAX, "a bad ret line");
+	return keep(&p->envelope.ret, text, err);
+}
+
+static int take_envid(struct drop_parser *p, const char *text, struct err *err)
+{
+	if (!drop_envid_ok(text))
+		return err_set(err, ERR_SYNTAX, "a bad envid line");
+	return keep(&p->envelope.envid, text, err);
+}
+
+static const struct {
+	const char *key;
+	int (*take)(struct drop_parser *p, const char *text, struct err *err);
+} rows[] = {
+	{"from ", take_from},
+	{"to ", take_to},
+	{"notify ", take_notify},
+	{"ret ", take_ret},
+	{"envid ", take_envid},
+};
+
+static int take_line(struct drop_parser *p, struct err *err)
+{
+	size_t i, len;
+
+	p->line[p->len] = '\0';
+	for (i = 0; i < p->len; i++)
+		if ((unsigned char)p->line[i] < ' ' || p->line[i] == 0x7f)
+			return err_set(err, ERR_SYNTAX,
+				"line %zu holds a control character", p->lines);
+	if (p->lines == 1) {
+		if (strcmp(p->line, first_line) == 0)
+			return 0;
+		return err_set(err, ERR_SYNTAX, "it does not begin with \"%s\"",
+			first_line);
+	}
+	if (p->len == 0) {
+		if (p->envelope.from == NULL || p->envelope.rcpt_count == 0)
+			return err_set(err, ERR_SYNTAX,
+				"it lacks the sender or the recipients");
+		return 1;
+	}
+	for (i = 0; i < COUNT_OF(rows); i++) {
+		len = strlen(rows[i].key);
+		if (strncmp(p->line, rows[i].key, len) == 0)
+			return rows[i].take(p, p->line + len, err);
+	}
+	return err_set(err, ERR_SYNTAX, "line %zu is not known", p->lines);
+}
+
+void drop_parser_init(struct drop_parser *p)
+{
+	memset(p, 0, sizeof(*p));
+}
+
+void drop_parser_free(struct drop_parser *p)
+{
+	struct drop_envelope *e = &p->envelope;
+	size_t i;
+
+	for (i = 0; i < e->rcpt_count; i++)
+		free(e->rcpts[i]);
+	free(e->rcpts);
+	free(e->from);
+	free(e->notify);
+	free(e->ret);
+	free(e->envid);
+	memset(p, 0, sizeof(*p));
+}
+
+int drop_parser_feed(struct drop_parser *p, const char *data, size_t len,
+	size_t *used_out, struct err *err)
+{
+	size_t i;
+	int rc;
+
+	for (i = 0; i < len; i++) {
+		if (data[i] != '\n' && p->len == DROP_LINE_MAX)
+			return err_set(err, ERR_LIMIT,
+				"a line is longer than %d bytes",
+				DROP_LINE_MAX);
+		if (++p->taken > DROP_ENVELOPE_MAX)
+			return err_set(err, ERR_LIMIT,
+				"the lines before the message are too many");
+		if (data[i] != '\n') {
+			p->line[p->len++] = data[i];
+			continue;
+		}
+		p->lines++;
+		rc = take_line(p, err);
+		p->len = 0;
+		if (rc != 0) {
+			*used_out = i + 1;
+			return rc;
+		}
+	}
+	*used_out = len;
+	return 0;
+}
+
+static int print_line(struct buf *out, const char *key, const char *value)
+{
+	return value != NULL ? buf_addf(out, "%s %s\n", key, value) : 0;
+}
+
+int drop_envelope_print(const struct submit_message *m, struct buf *out)
+{
+	size_t i;
+
+	if (buf_addf(out, "%s\nfrom %s\n", first_line, m->from) != 0)
+		return -1;
+	for (i = 0; i < m->rcpt_count; i++)
+		if (m->fates[i] == SUBMIT_OPEN &&
+			print_line(out, "to", m->rcpts[i]) != 0)
+			return -1;
+	if (print_line(out, "notify", m->notify) != 0 ||
+		print_line(out, "ret", m->ret) != 0 ||
+		print_line(out, "envid", m->envid) != 0)
+		return -1;
+	return buf_add(out, "\n", 1);
+}

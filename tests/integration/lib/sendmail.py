@@ -1,0 +1,149 @@
+"""sendmail.py - the command under test, pointed at a daemon of this test."""
+import os
+import shutil
+import socket
+import subprocess
+import threading
+
+from .daemon import GMRELAYCTL, GMRELAYD
+
+SANITIZED = os.environ.get("SANITIZED") == "yes"
+SENDMAIL = os.environ.get("GMRELAY_SENDMAIL") or os.path.join(
+    os.path.dirname(GMRELAYD), "gmrelay-sendmail")
+USER_UID = 64600
+OK, USAGE, DATAERR, NOUSER, TEMPFAIL = 0, 64, 65, 67, 75
+
+
+class Sendmail:
+    """Runs it. Without raised rights it believes the environment."""
+
+    def __init__(self, t, daemon):
+        self.t = t
+        self.daemon = daemon
+        self.folder = t.path("bin")
+        os.makedirs(self.folder, exist_ok=True)
+        for name in ("sendmail", "mailq", "newaliases"):
+            link = os.path.join(self.folder, name)
+            if not os.path.lexists(link):
+                os.symlink(SENDMAIL, link)
+        self.ctl = os.path.join(self.folder, "ctl")
+        with open(self.ctl, "w", encoding="ascii") as out:
+            out.write('#!/bin/sh\nexec %s -c %s -s %s "$@"\n' % (
+                GMRELAYCTL, daemon.config_file, daemon.control))
+        os.chmod(self.ctl, 0o755)
+        self.drop = os.path.join(daemon.spool, "drop")
+
+    def environment(self):
+        environment = {key: value for key, value in os.environ.items()
+                       if key.startswith(("ASAN_", "UBSAN_"))}
+        environment.update(
+            PATH="/usr/sbin:/usr/bin:/sbin:/bin", GMRELAY_CTL=self.ctl,
+            GMRELAY_SUBMIT=self.daemon.submit, GMRELAY_DROP=self.drop)
+        return environment
+
+    def argv(self, *args, name="sendmail"):
+        return [os.path.join(self.folder, name)] + [str(x) for x in args]
+
+    def run(self, *args, text=b"", name="sendmail", env=None, **how):
+        """A CompletedProcess; stdout and stderr as text."""
+        done = subprocess.run(
+            self.argv(*args, name=name), input=text, timeout=120,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=dict(self.environment(), **(env or {})), **how)
+        done.stdout = done.stdout.decode("utf-8", "replace")
+        done.stderr = done.stderr.decode("utf-8", "replace")
+        return done
+
+    def ok(self, *args, **how):
+        """As run(); it must say nothing and exit 0."""
+        done = self.run(*args, **how)
+        self.t.equal((done.returncode, done.stdout, done.stderr),
+                     (0, "", ""), "sendmail %s" % (args,))
+        return done
+
+    def fails(self, status, *args, **how):
+        """As run(); it must exit with this status and one line on stderr, which
+        is returned."""
+        done = self.run(*args, **how)
+        self.t.equal(done.returncode, status, "status of sendmail %s: %s" % (
+            args, done.stderr))
+        lines = done.stderr.splitlines()
+        self.t.equal(len(lines), 1, "lines on stderr: %r" % done.stderr)
+        return lines[0]
+
+
+def install_setgid(t, gid):
+    """A copy with the rights that make install gives it."""
+    t.need_root()
+    if SANITIZED:
+        t.skip("LeakSanitizer cannot look into a program with raised rights, "
+               "and may not be told so")
+    if os.statvfs(t.folder).f_flag & os.ST_NOSUID:
+        t.skip("%s is mounted nosuid" % t.folder)
+    path = t.path("gmrelay-sendmail")
+    shutil.copy(SENDMAIL, path)
+    os.chown(path, 0, gid)
+    os.chmod(path, 0o2755)
+    return path
+
+
+class Script:
+    """A daemon that says what it is told, on a Unix socket: replies is a list of
+    (what the line begins with, reply); the first match counts, each once where
+    the reply is in a list. lines is what came."""
+
+    def __init__(self, t, replies):
+        self.path = t.path("script.sock")
+        self.replies = replies
+        self.lines = []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(5)
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+        t.at_end.append(self.close)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(10)
+
+    def answer(self, line):
+        for start, reply in self.replies:
+            if not line.upper().startswith(start.upper()):
+                continue
+            if isinstance(reply, str):
+                return reply
+            if reply:
+                return reply.pop(0)
+        return "250 ok"
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                with connection, connection.makefile("rwb") as file:
+                    self.talk(file)
+            except OSError:
+                pass
+
+    def talk(self, file):
+        self.say(file, self.answer("greeting"))
+        for line in file:
+            line = line.decode("utf-8", "replace").rstrip("\r\n")
+            self.lines.append(line)
+            if line.startswith("BDAT"):
+                file.read(int(line.split()[1]))
+            reply = self.answer(line)
+            if line != "QUIT":
+                self.say(file, reply)
+            if line == "QUIT" or reply.startswith("421"):
+                return
+
+    @staticmethod
+    def say(file, reply):
+        file.write(reply.replace("\n", "\r\n").encode() + b"\r\n")
+        file.flush()

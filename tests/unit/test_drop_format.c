@@ -1,0 +1,224 @@
+/*
+ * test_drop_format.c - the lines before a dropped message: what is written is
+ *                      read again, and nothing else; whole and byte by byte.
+ */
+#include "config.h"
+
+#include "base/buf.h"
+#include "base/conf.h"
+#include "base/util.h"
+#include "submit/drop_format.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define HEAD "gmrelay-drop 1\n"
+
+static const char *const good[] = {
+	HEAD "from a@b\nto c@d\n\n",
+	HEAD "from \nto c@d\nto e@f\n\n",
+	HEAD "from a@b\nto c@d\nnotify SUCCESS,DELAY\nret HDRS\nenvid "
+	     "a+2Bb\n\n",
+	HEAD "from a@b\nto \"x y\"@d\n\n",
+	HEAD "from a@b\nto \xc3\xbc@d\n\n",
+	HEAD "to c@d\nfrom a@b\n\n",
+};
+
+static const char *const bad[] = {
+	"\n",
+	"gmrelay-drop 2\nfrom a@b\nto c@d\n\n",
+	"from a@b\nto c@d\n\n",
+	HEAD "\n",
+	HEAD "from a@b\n\n",
+	HEAD "to c@d\n\n",
+	HEAD "from a@b\nfrom a@b\nto c@d\n\n",
+	HEAD "from a@b\nto c@d\nXUID 0\n\n",
+	HEAD "from a@b\nto\n\n",
+	HEAD "from a@b\nto \n\n",
+	/* commands among the addresses */
+	HEAD "from a@b>\r\nRCPT TO:<x@y\nto c@d\n\n",
+	HEAD "from a@b> XUID=0\nto c@d\n\n",
+	HEAD "from a@b\nto c@d>\n\n",
+	HEAD "from a@b\nto <c@d>\n\n",
+	HEAD "from a@b\nto c@d \n\n",
+	HEAD "from a@b\nto c@d\r\n\n",
+	HEAD "from a@b\nto c\001@d\n\n",
+	HEAD "from a@b\nto c\x7f@d\n\n",
+	HEAD "from a@b\nto \xff@d\n\n",
+	HEAD "from root\nto c@d\n\n",
+	HEAD "from a@b\nto root\n\n",
+	HEAD "from a@b\nto c@d.\n\n",
+	HEAD "from a@b\nto c@d\nnotify SOMETIMES\n\n",
+	HEAD "from a@b\nto c@d\nret FULL XUID=0\n\n",
+	HEAD "from a@b\nto c@d\nenvid a=b\n\n",
+	HEAD "from a@b\nto c@d\nenvid +\n\n",
+	HEAD "from a@b\nto c@d\nret FULL\nret FULL\n\n",
+};
+
+/* Returns what the parser said; *used the bytes it took. */
+static int parse(struct drop_parser *p, const char *text, size_t len,
+	size_t step, size_t *used)
+{
+	struct err err;
+	size_t n, took;
+	int rc = 0;
+
+	drop_parser_init(p);
+	for (*used = 0; *used < len && rc == 0; *used += took) {
+		n = len - *used < step ? len - *used : step;
+		took = n;
+		rc = drop_parser_feed(p, text + *used, n, &took, &err);
+	}
+	if (rc < 0)
+		assert_true(err.text[0] != '\0');
+	return rc;
+}
+
+static void reads_what_is_good(void **state)
+{
+	char text[512];
+	struct drop_parser p;
+	size_t i, step, used;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(good); i++)
+		for (step = 1; step < 80; step += 6) {
+			snprintf(text, sizeof(text), "%sbody\n\nmore", good[i]);
+			assert_int_equal(
+				parse(&p, text, strlen(text), step, &used), 1);
+			assert_int_equal(used, strlen(good[i]));
+			assert_int_equal(p.taken, used);
+			drop_parser_free(&p);
+		}
+}
+
+static void refuses_what_is_bad(void **state)
+{
+	struct drop_parser p;
+	size_t i, step, used;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(bad); i++)
+		for (step = 1; step < 80; step += 13) {
+			assert_int_equal(
+				parse(&p, bad[i], strlen(bad[i]), step, &used),
+				-1);
+			drop_parser_free(&p);
+		}
+}
+
+static void ends_early(void **state)
+{
+	struct drop_parser p;
+	size_t i, len, used;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(good); i++)
+		for (len = 0; len < strlen(good[i]); len++) {
+			assert_int_equal(
+				parse(&p, good[i], len, 1000, &used), 0);
+			drop_parser_free(&p);
+		}
+}
+
+static void limits(void **state)
+{
+	struct drop_parser p;
+	struct buf text;
+	size_t used;
+	int i;
+
+	(void)state;
+	buf_init(&text, 8 * 1024 * 1024);
+	buf_add_string(&text, HEAD "from a@b\nto ");
+	for (i = 0; i < 500; i++)
+		buf_add(&text, "x", 1);
+	assert_int_equal(parse(&p, text.data, text.len, 100, &used), -1);
+	drop_parser_free(&p);
+	buf_clear(&text);
+	buf_add_string(&text, HEAD "from a@b\n");
+	for (i = 0; i < DROP_RECIPIENTS_MAX; i++)
+		buf_addf(&text, "to %d@d\n", i);
+	assert_int_equal(parse(&p, text.data, text.len, 4096, &used), 0);
+	drop_parser_free(&p);
+	buf_add_string(&text, "to x@d\n");
+	assert_int_equal(parse(&p, text.data, text.len, 4096, &used), -1);
+	drop_parser_free(&p);
+	buf_free(&text);
+}
+
+static void prints_what_it_reads(void **state)
+{
+	const char *const rcpts[] = {"c@d", "gone@d", "e@f"};
+	unsigned char fates[] = {SUBMIT_OPEN, SUBMIT_TAKEN, SUBMIT_OPEN};
+	const struct submit_message m = {
+		.from = "a@b",
+		.rcpts = rcpts,
+		.rcpt_count = COUNT_OF(rcpts),
+		.fates = fates,
+		.notify = "NEVER",
+		.envid = "x",
+	};
+	struct drop_parser p;
+	struct buf text;
+	size_t used;
+
+	(void)state;
+	buf_init(&text, 1000);
+	assert_int_equal(drop_envelope_print(&m, &text), 0);
+	assert_int_equal(parse(&p, text.data, text.len, 7, &used), 1);
+	assert_string_equal(p.envelope.from, "a@b");
+	assert_int_equal(p.envelope.rcpt_count, 2);
+	assert_string_equal(p.envelope.rcpts[1], "e@f");
+	assert_string_equal(p.envelope.notify, "NEVER");
+	assert_null(p.envelope.ret);
+	assert_string_equal(p.envelope.envid, "x");
+	assert_false(p.envelope.smtputf8);
+	drop_parser_free(&p);
+	buf_free(&text);
+}
+
+/* The command reads no configuration: where it looks is the default. */
+static void places_are_the_defaults(void **state)
+{
+	static const char text[] = "account {\n  username = \"a@gmail.com\"\n"
+				   "  password-file = \"/nowhere\"\n}\n";
+	char file[] = "/tmp/gm-drop-XXXXXX", drop[256];
+	struct conf_problems problems = {0};
+	int fd = mkstemp(file);
+	struct conf *conf;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write_full(fd, text, strlen(text)), 0);
+	close(fd);
+	conf = conf_load(file, &problems);
+	unlink(file);
+	assert_non_null(conf);
+	assert_string_equal(conf->submit, SUBMIT_SOCKET);
+	snprintf(drop, sizeof(drop), "%s/drop", conf->spool);
+	assert_string_equal(drop, DROP_DIRECTORY);
+	conf_free(&conf);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_what_is_good),
+		cmocka_unit_test(refuses_what_is_bad),
+		cmocka_unit_test(ends_early),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(prints_what_it_reads),
+		cmocka_unit_test(places_are_the_defaults),
+	};
+
+	return cmocka_run_group_tests_name("drop_format", tests, NULL, NULL);
+}
