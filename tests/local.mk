@@ -209,6 +209,7 @@ integration_tests = \
 	tests/integration/account_and_queue_trouble.py \
 	tests/integration/alert_command.py \
 	tests/integration/delivers_every_byte.py \
+	tests/integration/every_disk_call_fails.py \
 	tests/integration/idle_costs_nothing.py \
 	tests/integration/kill_roles_lose_nothing.py \
 	tests/integration/lan_tls.py \

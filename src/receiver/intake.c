@@ -30,6 +30,7 @@ struct intake {
 	bool waits;
 	unsigned repairs;
 	enum rx_reply problem;
+	int disk_error;      /* errno; 0: none */
 	struct draft *draft; /* NULL: dropped */
 	uint64_t id;
 	uint64_t size;
@@ -212,6 +213,7 @@ void intake_refuse(struct intake *in, enum rx_reply problem)
 	if (in->problem == RX_NONE)
 		in->problem = problem;
 	in->waits = false;
+	in->disk_error = intake_disk_error(in);
 	draft_free(&in->draft);
 	header_block_free(&in->header);
 }
@@ -251,4 +253,9 @@ uint64_t intake_size(const struct intake *in)
 unsigned intake_repairs(const struct intake *in)
 {
 	return in->repairs;
+}
+
+int intake_disk_error(const struct intake *in)
+{
+	return in->draft != NULL ? draft_error(in->draft) : in->disk_error;
 }

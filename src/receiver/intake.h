@@ -75,6 +75,9 @@ bool intake_too_big(const struct intake *in, uint64_t len);
  * bytes are dropped from here on. */
 void intake_refuse(struct intake *in, enum rx_reply problem);
 
+/* The errno of the disk's refusal; 0: it was not the disk, or all is well. */
+int intake_disk_error(const struct intake *in);
+
 /* RX_NONE: all is well so far. */
 enum rx_reply intake_problem(const struct intake *in);
 

@@ -196,14 +196,27 @@ void mail_log_outcome(const struct mail *m, enum rx_reply reply,
 	hex64(id, intake_id(m->intake));
 	log_text(&from, env->reverse_path);
 	log_text(&to, env->rcpt_count > 0 ? env->rcpts[0].address : "");
-	if (reply != RX_QUEUED) {
+	if (reply == RX_IO_ERROR || reply == RX_NO_ROOM) {
+		log_err("deferred id=%s from=%s to=%s nrcpt=%zu size=%llu "
+			"peer=%s reply=\"%s\" reason=\"%s\" advice=\"%s\"",
+			id, from.text, to.text, env->rcpt_count, size, peer,
+			rx_reply_codes(reply),
+			intake_disk_error(m->intake) != 0
+				? strerror(intake_disk_error(m->intake))
+				: "the relay has no room to give",
+			reply == RX_IO_ERROR
+				? "look at the disk that holds the spool"
+				: "make room in the spool; gmrelayctl status "
+				  "tells more");
+	} else if (reply != RX_QUEUED) {
 		log_info("%s id=%s from=%s to=%s nrcpt=%zu size=%llu peer=%s "
 			 "reply=\"%s\"",
 			rx_reply_code(reply) >= 500 ? "rejected" : "deferred",
 			id, from.text, to.text, env->rcpt_count, size, peer,
 			rx_reply_codes(reply));
-		return;
 	}
+	if (reply != RX_QUEUED)
+		return;
 	header_repairs_print(
 		intake_repairs(m->intake), repairs, sizeof(repairs));
 	log_info("accepted id=%s from=%s to=%s%s%s nrcpt=%zu size=%llu peer=%s "

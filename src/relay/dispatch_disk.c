@@ -116,16 +116,15 @@ static void job_is_late(struct disk_job *job)
 	struct log_text text;
 	char id[HEX64_SIZE];
 
+	if (!d->disk_trouble)
+		log_err("spool-write-failed id=%s reason=%s retry=%ds "
+			"advice=\"make room in the spool, check the disk\"",
+			hex64(id, job->id), log_text(&text, job->err.text),
+			job->optional ? 0 : LATE_RETRY_S);
 	if (job->optional) {
 		disk_job_free(job);
 		return;
 	}
-	if (!d->disk_trouble)
-		log_err("spool-write-failed id=%s reason=%s advice=\"make room "
-			"in the spool, check the disk: tried again every "
-			"%d seconds\"",
-			hex64(id, job->id), log_text(&text, job->err.text),
-			LATE_RETRY_S);
 	d->disk_trouble = true;
 	STAILQ_INSERT_TAIL(&d->late_jobs, job, link);
 	evtimer_add(d->late_timer, &delay);

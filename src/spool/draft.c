@@ -33,6 +33,11 @@ uint64_t draft_id(const struct draft *d)
 	return d->id;
 }
 
+int draft_error(const struct draft *d)
+{
+	return d->error;
+}
+
 uint64_t draft_size(const struct draft *d)
 {
 	return d->size;
@@ -80,6 +85,13 @@ void draft_finish(struct draft *d, enum draft_result result)
 	journal_settle_soon(d->journal);
 }
 
+void draft_fail(struct draft *d, int error)
+{
+	d->error = error;
+	draft_finish(d, error == ENOSPC || error == EDQUOT ? DRAFT_NO_ROOM
+							   : DRAFT_IO_ERROR);
+}
+
 void draft_tell_finished(struct journal *j)
 {
 	struct draft *d;
@@ -99,9 +111,7 @@ static int flush_to_body(struct draft *d)
 {
 	if (pwrite_full(d->body->fd, d->memory.data, d->memory.len,
 		    (off_t)d->body_size) != 0) {
-		draft_finish(d, errno == ENOSPC || errno == EDQUOT
-					? DRAFT_NO_ROOM
-					: DRAFT_IO_ERROR);
+		draft_fail(d, errno);
 		return -1;
 	}
 	hash_add(&d->body_hash, d->memory.data, d->memory.len);
@@ -181,7 +191,7 @@ static void on_body_synced(struct worker_job *job)
 		(struct draft *)((char *)job - offsetof(struct draft, job));
 
 	if (d->body_errno != 0)
-		draft_finish(d, DRAFT_IO_ERROR);
+		draft_fail(d, d->body_errno);
 	else
 		journal_append(d->journal, d);
 }

@@ -53,14 +53,14 @@ static void wipe_key(const struct segment *s, uint64_t offset)
 /* A sync failed: what it was to cover may never be acknowledged. Takes the key
  * off those records, so that nobody takes them for mail, and lets go of the
  * segment: it is never written or synced again. */
-static void segment_fail(struct journal *j, struct segment *s)
+static void segment_fail(struct journal *j, struct segment *s, int error)
 {
 	struct draft *d;
 
 	while ((d = TAILQ_FIRST(&s->waiting)) != NULL) {
 		TAILQ_REMOVE(&s->waiting, d, link);
 		wipe_key(s, d->offset);
-		draft_finish(d, DRAFT_IO_ERROR);
+		draft_fail(d, error);
 	}
 	segment_free(j, s);
 	journal_state_soon(j);
@@ -83,7 +83,7 @@ static void on_synced(struct worker_job *job)
 
 	s->syncing = false;
 	if (s->sync_errno != 0) {
-		segment_fail(j, s);
+		segment_fail(j, s, s->sync_errno);
 		return;
 	}
 	s->durable = s->sync_target;
@@ -159,16 +159,17 @@ static int segment_write(struct journal *j, struct segment *s, struct draft *d)
 {
 	uint64_t length = journal_padded(record_length(d)), block, end;
 	size_t used, whole;
-	int rc;
+	int error;
 
 	segment_place(s, &block, &used);
 	d->offset = block + used;
 	d->end = d->offset + length;
 	whole = build_write(j, s, d, used, d->offset);
-	rc = whole == 0
-		     ? -1
-		     : pwrite_full(s->fd, j->scratch.data, whole, (off_t)block);
-	if (rc == 0) {
+	error = whole == 0 ? ENOMEM : 0;
+	if (whole > 0 &&
+		pwrite_full(s->fd, j->scratch.data, whole, (off_t)block) != 0)
+		error = errno;
+	if (error == 0) {
 		end = used + length;
 		s->block = block + end / JOURNAL_BLOCK * JOURNAL_BLOCK;
 		s->block_used = end % JOURNAL_BLOCK;
@@ -182,7 +183,7 @@ static int segment_write(struct journal *j, struct segment *s, struct draft *d)
 	}
 	if (j->scratch.cap > SCRATCH_KEEP)
 		buf_free(&j->scratch);
-	return rc;
+	return error;
 }
 
 /* The segment takes no more records. */
@@ -235,6 +236,7 @@ void journal_arm_waits(struct journal *j)
 void journal_append(struct journal *j, struct draft *d)
 {
 	struct segment *s;
+	int error;
 
 	if (record_length(d) > JOURNAL_RECORD_MAX) {
 		draft_finish(d, DRAFT_NO_ROOM);
@@ -249,8 +251,9 @@ void journal_append(struct journal *j, struct draft *d)
 		journal_arm_waits(j);
 		return;
 	}
-	if (segment_write(j, s, d) != 0) {
-		draft_finish(d, DRAFT_IO_ERROR);
+	error = segment_write(j, s, d);
+	if (error != 0) {
+		draft_fail(d, error);
 		return;
 	}
 	d->state = DRAFT_WRITTEN;

@@ -77,6 +77,9 @@ struct draft *draft_new(
 uint64_t draft_id(const struct draft *d);
 uint64_t draft_size(const struct draft *d);
 
+/* The errno of the write or sync that ended it; 0: none failed. */
+int draft_error(const struct draft *d);
+
 /* Appends at most DRAFT_PIECE_MAX bytes of the message in its stored form.
  * Returns 0, or 1 when the
  * caller should feed no more before on_resume (what was given is kept). */

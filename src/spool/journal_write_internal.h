@@ -76,6 +76,7 @@ struct draft {
 	uint64_t body_size;  /* octets in the body file */
 	struct hash body_hash;
 	int body_errno; /* of its sync */
+	int error;      /* that ended it; 0: none */
 	struct worker_job job;
 	uint64_t offset; /* of the record, in its segment */
 	uint64_t end;    /* behind the record */
@@ -121,6 +122,9 @@ void journal_append(struct journal *j, struct draft *d);
 
 /* The draft's way ends: on_done is called at the end of this turn. */
 void draft_finish(struct draft *d, enum draft_result result);
+
+/* The same for a write or sync that failed with this errno. */
+void draft_fail(struct draft *d, int error);
 /* Calls on_done for all of j->finished; frees those nobody owns. */
 void draft_tell_finished(struct journal *j);
 /* The end of those that nobody owns any more. */

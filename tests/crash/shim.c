@@ -36,7 +36,7 @@ enum {
 	CALL_FDATASYNC = 1,
 	CALL_FSYNC = 2,
 	CALL_PWRITE = 4,
-	CALL_WRITE = 8, /* to regular files only */
+	CALL_WRITE = 8, /* to regular files but the log */
 	CALL_OPEN = 16,
 	CALL_RENAME = 32,
 	CALL_UNLINK = 64,
@@ -44,13 +44,16 @@ enum {
 	CALL_STATVFS = 256,
 };
 
+/* Beyond all errno: the call is made for half of its bytes. */
+enum { SHORT = 100000 };
+
 enum { RULES = 8, NAME_SIZE = 16, THREADS_MAX = 64, STEP_MS = 5 };
 
 /* Times are counted over all processes. */
 struct rule {
 	_Atomic uint32_t active;
 	uint32_t calls; /* CALL_ */
-	uint32_t error; /* errno; 0: the call is made */
+	uint32_t error; /* errno, SHORT; 0: the call is made */
 	uint32_t delay_ms;
 	uint32_t first; /* the number of the first call it is for, from 1 */
 	uint32_t times; /* for so many; 0: for all */
@@ -184,6 +187,17 @@ static bool fault(unsigned call)
 	return error != 0;
 }
 
+/* The same for a call that writes *len bytes, which may become fewer. */
+static bool write_fault(unsigned call, size_t *len)
+{
+	if (!fault(call))
+		return false;
+	if (errno != SHORT)
+		return true;
+	*len = (*len + 1) / 2;
+	return false;
+}
+
 /* The function of this name behind ours; *(void **) as POSIX has it. */
 #define REAL(type, name, ...)                                                  \
 	static type (*real)(__VA_ARGS__);                                      \
@@ -248,14 +262,16 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
 {
 	REAL(ssize_t, "pwrite", int, const void *, size_t, off_t);
 
-	return fault(CALL_PWRITE) ? -1 : real(fd, data, len, offset);
+	return write_fault(CALL_PWRITE, &len) ? -1
+					      : real(fd, data, len, offset);
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t len, off64_t offset)
 {
 	REAL(ssize_t, "pwrite64", int, const void *, size_t, off64_t);
 
-	return fault(CALL_PWRITE) ? -1 : real(fd, data, len, offset);
+	return write_fault(CALL_PWRITE, &len) ? -1
+					      : real(fd, data, len, offset);
 }
 
 ssize_t write(int fd, const void *data, size_t len)
@@ -263,8 +279,8 @@ ssize_t write(int fd, const void *data, size_t len)
 	REAL(ssize_t, "write", int, const void *, size_t);
 	struct stat st;
 
-	if (is_asked(CALL_WRITE) && fstat(fd, &st) == 0 &&
-		S_ISREG(st.st_mode) && fault(CALL_WRITE))
+	if (fd > STDERR_FILENO && is_asked(CALL_WRITE) && fstat(fd, &st) == 0 &&
+		S_ISREG(st.st_mode) && write_fault(CALL_WRITE, &len))
 		return -1;
 	return real(fd, data, len);
 }

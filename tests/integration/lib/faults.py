@@ -29,11 +29,16 @@ UNLINK = 64
 LINK = 128
 STATVFS = 256
 
+# instead of an errno: half of the bytes are written
+SHORT = 100000
+
 RULES = 8
 # active, calls, error, delay_ms, first, times, seen, entered, left, who
 LAYOUT = struct.Struct("=9I16s")
 COUNTERS_AT = struct.calcsize("=7I")
 COUNTERS = struct.Struct("=2I")
+SEEN_AT = struct.calcsize("=6I")
+SEEN = struct.Struct("=I")
 FOREVER_MS = 600 * 1000
 
 
@@ -41,6 +46,11 @@ class FaultRule:
     def __init__(self, page, at):
         self.page = page
         self.at = at
+
+    @property
+    def seen(self):
+        """Calls it looked at."""
+        return SEEN.unpack_from(self.page, self.at + SEEN_AT)[0]
 
     @property
     def entered(self):
