@@ -159,6 +159,8 @@ libgmrelay_a_SOURCES = \
 	src/relay/dispatch_internal.h \
 	src/relay/dispatch_send.c \
 	src/relay/dispatch_start.c \
+	src/relay/dispatch_verdict.c \
+	src/relay/dispatch_verdict.h \
 	src/relay/gmail.c \
 	src/relay/gmail.h \
 	src/relay/ledger.c \

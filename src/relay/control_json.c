@@ -49,14 +49,28 @@ json_t *control_json_id(uint64_t id)
 	return json_string(hex64(text, id));
 }
 
+static void add_recipients(
+	json_t *list, const struct envelope *env, enum rcpt_state state)
+{
+	size_t i;
+
+	for (i = 0; i < env->rcpt_count &&
+		    json_array_size(list) < ROW_RECIPIENTS_MAX;
+		i++)
+		if (env->rcpts[i].state == state)
+			json_array_append_new(
+				list, control_json_text(env->rcpts[i].address));
+}
+
+/* First those whom the reply in the same row is about. */
 static json_t *row_recipients(const struct envelope *env)
 {
 	json_t *list = json_array();
-	size_t i;
 
-	for (i = 0; i < env->rcpt_count && i < ROW_RECIPIENTS_MAX; i++)
-		json_array_append_new(
-			list, control_json_text(env->rcpts[i].address));
+	add_recipients(list, env, RCPT_FAILED);
+	add_recipients(list, env, RCPT_REPORTED);
+	add_recipients(list, env, RCPT_PENDING);
+	add_recipients(list, env, RCPT_DELIVERED);
 	return list;
 }
 

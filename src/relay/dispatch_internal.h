@@ -1,8 +1,8 @@
 /*
  * dispatch_internal.h - shared by the files of dispatch: dispatch.c (taking
  *          up, due, listing), dispatch_send.c (transactions and what became of
- *          them), dispatch_disk.c (what is written), dispatch_hand.c (what
- *          people ask for).
+ *          them; a verdict is dispatch_verdict.c's), dispatch_disk.c (what is
+ *          written), dispatch_hand.c (what people ask for).
  */
 #ifndef GMRELAY_RELAY_DISPATCH_INTERNAL_H
 #define GMRELAY_RELAY_DISPATCH_INTERNAL_H

@@ -14,33 +14,13 @@
 #include "proto/sender.h"
 #include "relay/delivery.h"
 #include "relay/dispatch_internal.h"
+#include "relay/dispatch_verdict.h"
 #include "relay/report.h"
 #include "spool/queue.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What the makers of a delivery remember of it. */
-struct attempt {
-	struct delivery delivery; /* first */
-	struct message *message;
-	struct envelope *env;
-	int64_t begun_ms;
-	unsigned attempt; /* counts from 1 */
-};
-
-/* What one transaction means for the message. */
-struct verdict {
-	size_t delivered;
-	size_t failed;
-	size_t refused; /* for now, the message's own matter */
-	size_t split;   /* belong into a further transaction */
-	int64_t retry_ms;
-	bool loop; /* it goes round in circles: no report through Gmail */
-	const char *words; /* the last reply, for the log */
-	const char *advice;
-};
 
 static void free_attempt(struct attempt *t)
 {
@@ -190,53 +170,6 @@ void dispatch_count_time(
 	m->paused_ms = paused;
 }
 
-/* An unknown 5xx to the whole message: for now it may be the account's fault.
- * The second time, with a success in between, it is the message's. All were
- * refused before the round ended, in however many transactions. */
-static bool suspicion_confirmed(const struct message *m, struct account *a,
-	const struct envelope_rcpt *r)
-{
-	return r->reply != NULL && r->reply[0] == '5' &&
-	       account_had_success_since(a, m->round_ms);
-}
-
-static void judge_recipient(struct account *a, struct attempt *t,
-	const struct delivery_rcpt *result, struct verdict *v)
-{
-	struct envelope_rcpt *r = &t->env->rcpts[result->index];
-	enum rcpt_outcome outcome = result->outcome;
-	char words[ENVELOPE_REPLY_MAX];
-
-	v->split += outcome == OUTCOME_SPLIT;
-	if (outcome == OUTCOME_UNTRIED || outcome == OUTCOME_SPLIT)
-		return;
-	if (outcome == OUTCOME_SUSPECT) {
-		outcome = suspicion_confirmed(t->message, a, r) ? OUTCOME_FAIL
-								: OUTCOME_RETRY;
-		account_suspect(a, t->env->id, &result->reply);
-	}
-	reply_print(&result->reply, words, sizeof(words));
-	if (envelope_set_reply(r, words) != 0)
-		bug("out of memory for a reply");
-	v->words = r->reply;
-	switch (outcome) {
-	case OUTCOME_DELIVERED:
-		r->state = RCPT_DELIVERED;
-		v->delivered++;
-		break;
-	case OUTCOME_FAIL:
-		r->state = RCPT_FAILED;
-		v->failed++;
-		v->advice = result->rule != NULL ? result->rule->advice : NULL;
-		v->loop |= gmail_means_loop(result->rule);
-		break;
-	default:
-		r->tried = true;
-		v->refused++;
-		break;
-	}
-}
-
 static int64_t retry_wait(const struct dispatch *d, const struct envelope *env,
 	const struct delivery *delivery)
 {
@@ -256,28 +189,6 @@ static int64_t retry_wait(const struct dispatch *d, const struct envelope *env,
 			wait = pause;
 	}
 	return wait;
-}
-
-static void log_outcome(const struct attempt *t, const struct verdict *v,
-	const char *event, int64_t next_ms)
-{
-	const struct envelope *env = t->env;
-	struct log_text from, to, reply;
-	char id[HEX64_SIZE], next[32] = "";
-
-	if (next_ms >= 0)
-		snprintf(next, sizeof(next), " next=%llds",
-			(long long)(next_ms / 1000));
-	log_info("%s id=%s from=%s to=%s nrcpt=%zu delivered=%zu failed=%zu "
-		 "deferred=%zu size=%llu attempt=%u delay=%.1fs took=%.2fs "
-		 "reply=%s%s",
-		event, hex64(id, env->id), log_text(&from, env->reverse_path),
-		log_text(&to, t->delivery.rcpts[0].address),
-		t->delivery.rcpt_count, v->delivered, v->failed, v->refused,
-		(unsigned long long)env->size, t->attempt,
-		(double)env->waited_ms / 1000,
-		(double)(clock_boot_ms() - t->begun_ms) / 1000,
-		log_text(&reply, v->words != NULL ? v->words : ""), next);
 }
 
 /* Puts envelope and report into a queue file's form. */
@@ -362,17 +273,6 @@ static uint64_t write_report(struct dispatch *d, struct attempt *t,
 	return report.id;
 }
 
-static void fail_pending(struct envelope *env, struct verdict *v)
-{
-	size_t i;
-
-	for (i = 0; i < env->rcpt_count; i++)
-		if (env->rcpts[i].state == RCPT_PENDING) {
-			env->rcpts[i].state = RCPT_FAILED;
-			v->failed++;
-		}
-}
-
 static void mark_reported(struct envelope *env)
 {
 	size_t i;
@@ -392,22 +292,23 @@ static void finish(struct dispatch *d, struct attempt *t, struct verdict *v)
 		      0;
 	uint64_t report_key = 0;
 	struct buf report;
+	struct said said;
 
 	buf_init(&report, QUEUE_FILE_MAX);
 	if (!failed) {
-		log_outcome(t, v, "delivered", -1);
+		said = verdict_said(v, t, SAID_DELIVERED);
+		verdict_log(v, t, "delivered", &said, -1);
 		d->counters->relay->delivered++;
-		dispatch_tell(d, m->id, "delivered",
-			v->words != NULL ? v->words : "", true);
+		dispatch_tell(d, m->id, "delivered", said.words, true);
 		dispatch_done(d, m, env->body_name);
 		return;
 	}
-	log_outcome(t, v, "failed", -1);
+	said = verdict_said_of_failed(env);
+	verdict_log(v, t, "failed", &said, -1);
 	d->counters->relay->failed++;
-	dispatch_tell(
-		d, m->id, "failed", v->words != NULL ? v->words : "", true);
-	if (env->reason == NULL && v->words != NULL)
-		(void)envelope_set_reason(env, v->words);
+	dispatch_tell(d, m->id, "failed", said.words, true);
+	if (env->reason == NULL && said.words[0] != '\0')
+		(void)envelope_set_reason(env, said.words);
 	if (envelope_count(env, RCPT_FAILED) > 0)
 		report_key =
 			write_report(d, t, REPORT_FAILED, v->advice, &report);
@@ -421,14 +322,16 @@ static void go_on(struct dispatch *d, struct attempt *t, struct verdict *v)
 	struct envelope *env = t->env;
 	struct message *m = t->message;
 	int64_t wait = any_untried(env) ? 0 : v->retry_ms;
+	const struct said said = verdict_said(v, t, SAID_DEFERRED);
 	uint64_t report_key = 0;
 	struct address scratch;
 	struct buf report;
 
 	buf_init(&report, QUEUE_FILE_MAX);
-	log_outcome(t, v, v->refused > 0 ? "deferred" : "split", wait);
+	verdict_log(v, t, v->refused > 0 ? "deferred" : "split", &said, wait);
 	dispatch_tell(d, m->id, "deferred",
-		v->words != NULL ? v->words : "in a further transaction",
+		v->refused > 0 ? said.words
+			       : "the rest in a further transaction",
 		false);
 	d->counters->relay->deferred += v->refused > 0;
 	if (envelope_count(env, RCPT_FAILED) > 0) {
@@ -451,33 +354,6 @@ static bool expired(const struct dispatch *d, const struct envelope *env)
 	return env->refused && (int64_t)env->refused_ms > d->conf->expire_ms;
 }
 
-static void note_doubt(struct dispatch *d, struct attempt *t, struct verdict *v)
-{
-	struct envelope_rcpt *r;
-	struct log_text from;
-	char id[HEX64_SIZE];
-	size_t i;
-
-	log_warn("in-doubt id=%s from=%s nrcpt=%zu reason=\"the answer to the "
-		 "last byte was lost: sent again with the same Message-ID, "
-		 "recipients may see it twice\"",
-		hex64(id, t->env->id), log_text(&from, t->env->reverse_path),
-		t->delivery.rcpt_count);
-	d->counters->relay->in_doubt++;
-	/* Counted like a refusal, so that a server that always drops here does
-	 * not get it every few seconds. */
-	v->words = "the answer to the last byte was lost";
-	for (i = 0; i < t->delivery.rcpt_count; i++) {
-		r = &t->env->rcpts[t->delivery.rcpts[i].index];
-		if (t->delivery.rcpts[i].outcome != OUTCOME_UNTRIED)
-			continue;
-		v->refused++;
-		r->tried = true;
-		if (envelope_set_reply(r, v->words) != 0)
-			bug("out of memory for a reply");
-	}
-}
-
 void dispatch_finished(void *arg, struct account *a, struct delivery *delivery)
 {
 	struct attempt *t = (struct attempt *)delivery;
@@ -494,9 +370,11 @@ void dispatch_finished(void *arg, struct account *a, struct delivery *delivery)
 		return;
 	}
 	for (i = 0; i < delivery->rcpt_count; i++)
-		judge_recipient(a, t, &delivery->rcpts[i], &v);
-	if (delivery->in_doubt)
-		note_doubt(d, t, &v);
+		verdict_judge(&v, a, t, &delivery->rcpts[i]);
+	if (delivery->in_doubt) {
+		verdict_doubt(&v, t);
+		d->counters->relay->in_doubt++;
+	}
 	d->counters->relay->delivered_recipients += v.delivered;
 	if (v.delivered + v.failed + v.refused + v.split == 0) {
 		/* Not this message's matter: as if nothing had been. */
@@ -507,6 +385,7 @@ void dispatch_finished(void *arg, struct account *a, struct delivery *delivery)
 		free_attempt(t);
 		return;
 	}
+	verdict_log_refused(t);
 	dispatch_count_time(d, m, env);
 	if (v.refused > 0)
 		env->refused = true;
@@ -516,7 +395,7 @@ void dispatch_finished(void *arg, struct account *a, struct delivery *delivery)
 		v.retry_ms = retry_wait(d, env, delivery);
 	}
 	if (expired(d, env)) {
-		fail_pending(env, &v);
+		verdict_give_up(&v, env);
 		(void)envelope_set_reason(env, "given up after the time set by "
 					       "expire");
 	}

@@ -492,8 +492,3 @@ const char *scope_name(enum scope scope)
 
 	return scope < COUNT_OF(names) ? names[scope] : "?";
 }
-
-bool gmail_means_loop(const struct gmail_rule *rule)
-{
-	return rule != NULL && rule->advice == loop;
-}

@@ -99,10 +99,6 @@ const struct gmail_rule *gmail_rules(size_t *count_out);
  * jitter. */
 int64_t gmail_pause_ms(enum pause pause, unsigned step);
 
-/* True for a row that says: the message goes round in circles. A report about
- * it had better not go the same way. NULL is fine. */
-bool gmail_means_loop(const struct gmail_rule *rule);
-
 const char *action_name(enum action action);
 const char *scope_name(enum scope scope);
 

@@ -114,6 +114,78 @@ def too_many_recipients_are_split_not_failed(t):
         daemon.stop()
 
 
+def lines(daemon, event, count):
+    """The log's lines about an event, without their time; one by one."""
+    return [x[0] for x in daemon.wait_log(r"\b%s id=.*$" % event, count=count)]
+
+
+def reasons(daemon, failed=True):
+    """What people are shown: (first recipient, reason, reply) of each row."""
+    return [(x["to"][0], x["reason"], x["reply"])
+            for x in daemon.queue(failed=failed)]
+
+
+@scenario
+def log_and_list_tell_why_it_failed_and_for_whom(t):
+    fake = t.fake()
+    fake.rule("RCPT", "550 5.1.1 nobody here", match="^TO:<b@")
+    daemon = t.daemon(fake).start()
+    daemon.send(message(), PEOPLE, sender="")
+    line = lines(daemon, "failed", 1)[0]
+    t.true("to=b@example.net nrcpt=3 delivered=2 failed=1" in line and
+           'reply="550 5.1.1 nobody here"' in line, "the log: %s" % line)
+    refused = lines(daemon, "refused", 1)
+    t.equal(len(refused), 1, "refusals in the log")
+    t.true('to=b@example.net result=failed reply="550 5.1.1 nobody here"' in
+           refused[0], "the log: %s" % refused[0])
+    wait_for(lambda: daemon.queue(failed=True), 20, "failed/")
+    t.equal(reasons(daemon), [("b@example.net", "550 5.1.1 nobody here",
+                               "550 5.1.1 nobody here")], "what is listed")
+
+
+@scenario
+def log_and_list_tell_why_it_waits_and_for_whom(t):
+    fake = t.fake()
+    fake.rule("RCPT", "450 4.2.1 not now", match="^TO:<a@")
+    daemon = t.daemon(fake, retry=["1h"]).start()
+    daemon.send(message(), PEOPLE[:2], sender="")
+    line = lines(daemon, "deferred", 1)[0]
+    t.true("to=a@example.net nrcpt=2 delivered=1 failed=0 deferred=1" in line
+           and 'reply="450 4.2.1 not now"' in line, "the log: %s" % line)
+    t.true("result=deferred" in lines(daemon, "refused", 1)[0], "refused")
+    wait_for(lambda: reasons(daemon, False) ==
+             [("a@example.net", None, "450 4.2.1 not now")], 20, "the list")
+
+
+@scenario
+def a_refusal_of_an_earlier_transaction_is_not_forgotten(t):
+    fake = t.fake()
+    fake.rule("RCPT", "550 5.1.1 nobody here", match="^TO:<p006@")
+    daemon = t.daemon(fake).start()
+    daemon.send(message(), ["p%03d@example.net" % i for i in range(120)],
+                sender="")
+    line = lines(daemon, "failed", 1)[0]
+    t.true("to=p006@example.net" in line and "nobody here" in line and
+           "message_nrcpt=120 message_failed=1" in line, "the log: %s" % line)
+    t.equal(len(lines(daemon, "refused", 1)), 1, "refusals in the log")
+    wait_for(lambda: daemon.queue(failed=True), 20, "failed/")
+    t.equal(reasons(daemon), [("p006@example.net", "550 5.1.1 nobody here",
+                               "550 5.1.1 nobody here")], "what is listed")
+
+
+@scenario
+def many_put_off_do_not_flood_the_log(t):
+    fake = t.fake()
+    fake.rule("RCPT", "450 4.2.1 not now")
+    daemon = t.daemon(fake, retry=["1h"]).start()
+    daemon.send(message(), ["p%03d@example.net" % i for i in range(60)],
+                sender="")
+    refused = lines(daemon, "refused", 11)
+    lines(daemon, "deferred", 1)
+    t.equal(len(lines(daemon, "refused", 11)), 11, "lines")
+    t.true("more=50 result=deferred" in refused[10], refused[10])
+
+
 @scenario
 def a_refused_message_is_reported(t):
     fake = t.fake()
