@@ -183,6 +183,12 @@ struct draft *draft_new(
 	return d;
 }
 
+int draft_error(const struct draft *d)
+{
+	(void)d;
+	return 0;
+}
+
 uint64_t draft_id(const struct draft *d)
 {
 	return d->id;
