@@ -154,9 +154,11 @@ libgmrelay_a_SOURCES = \
 	src/relay/delivery.h \
 	src/relay/dispatch.c \
 	src/relay/dispatch.h \
+	src/relay/dispatch_damaged.c \
 	src/relay/dispatch_disk.c \
 	src/relay/dispatch_hand.c \
 	src/relay/dispatch_internal.h \
+	src/relay/dispatch_report.c \
 	src/relay/dispatch_send.c \
 	src/relay/dispatch_start.c \
 	src/relay/dispatch_verdict.c \

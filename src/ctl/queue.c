@@ -94,9 +94,15 @@ static void print_recipients(const json_t *message, char *text, size_t size)
 		snprintf(text, size, "%s", first != NULL ? first : "");
 }
 
+/* Not even its envelope can be read. */
+static bool is_illegible(const json_t *message)
+{
+	return json_object_get(message, "arrived_s") == NULL;
+}
+
 static const char *why_of(const json_t *message)
 {
-	if (json_flag(message, "damaged"))
+	if (is_illegible(message))
 		return "cannot be read: damaged";
 	return json_text(message, "reason")[0] != '\0'
 		       ? json_text(message, "reason")
@@ -107,11 +113,11 @@ static int print_row(void *arg, const json_t *message)
 {
 	char age[TEXT_SHORT] = "", size[TEXT_SHORT] = "", next[TEXT_SHORT] = "";
 	bool waits = strcmp(json_text(message, "state"), "waiting") == 0;
-	bool damaged = json_flag(message, "damaged");
+	bool illegible = is_illegible(message);
 	const char *from = json_text(message, "from");
 	char to[512];
 
-	if (!damaged) {
+	if (!illegible) {
 		text_span(age, ((int64_t)time(NULL) -
 				       json_number(message, "arrived_s")) *
 				       1000);
@@ -122,7 +128,7 @@ static int print_row(void *arg, const json_t *message)
 	print_recipients(message, to, sizeof(to));
 	table_row(arg, (const char *const[]){json_text(message, "id"), age,
 			       size, json_text(message, "state"), next,
-			       from[0] == '\0' && !damaged ? "<>" : from, to,
+			       from[0] == '\0' && !illegible ? "<>" : from, to,
 			       why_of(message)});
 	return 0;
 }

@@ -74,6 +74,9 @@ void scan_message(struct spool_scan *s, enum spool_place place,
 {
 	struct err err = {.text = "cannot be read"};
 
+	if (env->damaged)
+		scan_problem(s, false, where,
+			"was found damaged: this is what is left of it");
 	if (env->body_name != 0) {
 		id_set_add(&s->bodies, env->body_name);
 		if (*content == NULL)

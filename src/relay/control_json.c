@@ -125,7 +125,7 @@ json_t *control_json_message(const struct message_info *info)
 		control_json_id(info->id), "state",
 		message_state_name(info->state), "in_journal", info->in_journal,
 		"next_ms", (json_int_t)info->next_ms, "damaged",
-		info->envelope == NULL);
+		info->envelope == NULL || info->envelope->damaged);
 
 	if (row != NULL && info->envelope != NULL)
 		add_envelope(row, info->envelope);

@@ -150,10 +150,17 @@ void control_queue_show(
 
 struct cat_state {
 	struct content *content;
+	bool damaged; /* it is what is left of a message */
 };
 
-static void cat_end(struct control_client *c, ssize_t n, const struct err *err)
+static void cat_end(struct control_client *c, const struct cat_state *s,
+	ssize_t n, struct err *err)
 {
+	if (n == 0 && s->damaged) {
+		err_set(err, ERR_DAMAGED,
+			"the message is damaged: this is what is left of it");
+		n = -1;
+	}
 	if (n < 0)
 		control_fail(c, err);
 	else
@@ -176,7 +183,7 @@ static int cat_step(struct control_client *c, void *state)
 		line = json_pack("{s:s%}", "data", text.data, text.len);
 		control_send(c, &line);
 	} else {
-		cat_end(c, n, &err);
+		cat_end(c, s, n, &err);
 		n = 0;
 	}
 	buf_free(&text);
@@ -209,6 +216,7 @@ void control_queue_cat(
 		return;
 	}
 	note_seen(c, r, &info);
+	s->damaged = info.envelope == NULL || info.envelope->damaged;
 	envelope_free(&info.envelope);
 	control_begin_stream(c, &stream, s);
 }

@@ -181,7 +181,8 @@ void dispatch_on_failed_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	while (i < d->failed_count) {
-		if (d->failed[i].failed_s > oldest || d->failed[i].busy) {
+		if (d->failed[i].failed_s > oldest || d->failed[i].busy ||
+			d->failed[i].damaged) {
 			i++;
 			continue;
 		}

@@ -2,8 +2,8 @@
  * dispatch.h - all messages in the spool: which is due, what became of it.
  * Used by:    relay/relay (makes it), relay/control (shows and changes it).
  * Invariant:  every message taken over ends delivered, in failed/ with a
- *             report, or deleted by a person. One that is damaged on disk is
- *             set aside where it is, and told.
+ *             report, or deleted by a person; one that is damaged on disk as
+ *             well, with a report where it can be told about whom.
  */
 #ifndef GMRELAY_RELAY_DISPATCH_H
 #define GMRELAY_RELAY_DISPATCH_H
@@ -55,7 +55,9 @@ size_t dispatch_list(struct dispatch *d, bool failed, uint64_t after_id,
 	struct message_info *out, size_t max);
 
 /* One message, wherever it is. content_out may be NULL; the caller owns what
- * it gets. Returns 0, -1 with err (none of that id, or damaged). */
+ * it gets. With it, one in failed/ whose envelope cannot be read comes without,
+ * the file as the content. Returns 0, -1 with err (none of that id, or
+ * damaged). */
 int dispatch_read(struct dispatch *d, uint64_t id, struct message_info *out,
 	struct content **content_out, struct err *err);
 

@@ -91,6 +91,9 @@ static int run_steps(struct disk_job *job)
 		queue_write(dir_of(d, job->write_to), hex64(name, job->id),
 			&job->file, job->replace, &job->err) != 0)
 		return -1;
+	if (job->move && queue_move(d->queue_fd, d->failed_fd,
+				 hex64(name, job->id), &job->err) != 0)
+		return -1;
 	if (job->remove_from != DISK_NONE &&
 		queue_remove(dir_of(d, job->remove_from), hex64(name, job->id),
 			&job->err) != 0)
@@ -344,5 +347,24 @@ void dispatch_fail(struct dispatch *d, struct message *m, struct envelope *env,
 	job->gave_up.failed_s = clock_wall_s();
 	job->after = after_fail;
 	must_print(env, content, job);
+	disk_job_submit(job);
+}
+
+void dispatch_keep_bytes(
+	struct dispatch *d, struct message *m, const char *data, size_t len)
+{
+	struct disk_job *job = begin_job(d, m, NULL, 0);
+
+	job->move = m->place.segment == NULL;
+	if (!job->move) {
+		job->write_to = DISK_FAILED;
+		job->replace = true;
+		if (len > 0 && buf_add(&job->file, data, len) != 0)
+			bug("a record cannot be kept");
+	}
+	job->gave_up.id = m->id;
+	job->gave_up.failed_s = clock_wall_s();
+	job->gave_up.damaged = true;
+	job->after = after_fail;
 	disk_job_submit(job);
 }

@@ -124,6 +124,21 @@ static int no_such(uint64_t id, struct err *err)
 	return -1; /* said here, for the static analysis */
 }
 
+/* What is left of it, whatever that is. */
+static int read_damaged(struct dispatch *d, const struct failed_message *f,
+	struct content **content_out, struct err *err)
+{
+	struct buf bytes;
+
+	buf_init(&bytes, QUEUE_FILE_MAX);
+	if (queue_read_bytes(d->failed_fd, f->id, &bytes, err) != 0) {
+		buf_free(&bytes);
+		return -1;
+	}
+	*content_out = content_of_buf(&bytes, 0);
+	return 0;
+}
+
 int dispatch_read(struct dispatch *d, uint64_t id, struct message_info *out,
 	struct content **content_out, struct err *err)
 {
@@ -139,6 +154,8 @@ int dispatch_read(struct dispatch *d, uint64_t id, struct message_info *out,
 	memset(out, 0, sizeof(*out));
 	out->id = id;
 	out->state = MESSAGE_FAILED;
+	if (f->damaged && content_out != NULL)
+		return read_damaged(d, f, content_out, err);
 	return load_failed(d, f, &out->envelope, content_out, err);
 }
 
@@ -295,6 +312,15 @@ static int requeue_failed(struct dispatch *d, uint64_t id, struct err *err)
 
 	if (read_failed(d, id, &env, &content, err) != 0)
 		return -1;
+	if (env->damaged) {
+		envelope_free(&env);
+		content_free(&content);
+		return err_set(err, ERR_DAMAGED,
+			"message %016llx is damaged and is not sent: gmrelayctl "
+			"queue cat shows what is left of it, queue delete drops "
+			"it",
+			(unsigned long long)id);
+	}
 	reset_history(env);
 	job = file_job(d, env, content, err);
 	if (job != NULL) {
@@ -332,12 +358,18 @@ static int delete_failed(struct dispatch *d, uint64_t id, struct err *err)
 {
 	struct envelope *env = NULL;
 	struct disk_job *job;
+	struct err why;
 
-	if (read_failed(d, id, &env, NULL, err) != 0)
+	/* A damaged one can be deleted too; its body is found at a start. */
+	if (read_failed(d, id, &env, NULL, &why) != 0 &&
+		why.kind != ERR_DAMAGED) {
+		if (err != NULL)
+			*err = why;
 		return -1;
+	}
 	job = disk_job_new(d, id);
 	job->remove_from = DISK_FAILED;
-	job->remove_body = env->body_name;
+	job->remove_body = env != NULL ? env->body_name : 0;
 	dispatch_forget_failed(d, id);
 	envelope_free(&env);
 	disk_job_submit(job);

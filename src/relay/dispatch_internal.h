@@ -1,8 +1,9 @@
 /*
  * dispatch_internal.h - shared by the files of dispatch: dispatch.c (taking
  *          up, due, listing), dispatch_send.c (transactions and what became of
- *          them; a verdict is dispatch_verdict.c's), dispatch_disk.c (what is
- *          written), dispatch_hand.c (what people ask for).
+ *          them; a verdict is dispatch_verdict.c's), dispatch_report.c (who is
+ *          told), dispatch_damaged.c (what is damaged on disk), dispatch_disk.c
+ *          (what is written), dispatch_hand.c (what people ask for).
  */
 #ifndef GMRELAY_RELAY_DISPATCH_INTERNAL_H
 #define GMRELAY_RELAY_DISPATCH_INTERNAL_H
@@ -11,6 +12,7 @@
 #include "base/counters.h"
 #include "base/worker.h"
 #include "relay/dispatch.h"
+#include "relay/report.h"
 #include "relay/resolve.h"
 #include "relay/schedule.h"
 #include "spool/journal_read.h"
@@ -65,8 +67,10 @@ struct failed_message {
 	uint64_t id;
 	int64_t failed_s; /* wall clock */
 	bool seen;
-	bool busy; /* a job moves it, or its record's mark is not synced: it
-		      can be looked at, no more */
+	bool damaged; /* the file cannot be read: it stays until a person
+			 deletes it */
+	bool busy;    /* a job moves it, or its record's mark is not synced: it
+			 can be looked at, no more */
 };
 
 /* A file of queue/ or failed/, found at the start. */
@@ -121,6 +125,7 @@ struct disk_job {
 	enum disk_dir write_to;
 	bool replace;
 	struct buf file;
+	bool move; /* or its file of queue/ to failed/, as it is */
 	/* 3: its old file: is to go, or went as this one of d->removed */
 	enum disk_dir remove_from;
 	uint64_t removed;
@@ -165,7 +170,7 @@ struct dispatch {
 	size_t unmarked; /* records of theirs, see on_record() */
 	struct event *take_up;
 	bool taken_up;
-	bool unreadable; /* a file: so it is not known which bodies it names */
+	bool blind; /* something in queue/ or failed/ may name any body */
 
 	struct failed_message *failed; /* sorted by id */
 	size_t failed_count;
@@ -215,9 +220,32 @@ void dispatch_finished(void *arg, struct account *a, struct delivery *d);
 /* Brings the clocks in *env up to now, and starts them anew in m. */
 void dispatch_count_time(
 	const struct dispatch *d, struct message *m, struct envelope *env);
-/* Message and report it could not be: damaged on disk. */
-void dispatch_damaged(
+/* It cannot be read just now; tried again a minute later. */
+void dispatch_read_later(
 	struct dispatch *d, struct message *m, const struct err *err);
+
+/* dispatch_report.c: */
+struct report_wish {
+	const struct message *message;
+	const struct envelope *env;
+	struct content *content; /* NULL: cannot be read */
+	enum report_kind kind;
+	const char *advice; /* what to do, or NULL */
+};
+
+/* Writes the report into *out, as a file of queue/. Nothing is written (len 0)
+ * where nobody can be told. Returns its id. */
+uint64_t dispatch_report(
+	struct dispatch *d, const struct report_wish *wish, struct buf *out);
+/* Who failed has been told of by it. */
+void dispatch_mark_reported(struct envelope *env);
+
+/* dispatch_damaged.c: */
+
+/* What is stored of m is not what it was: set aside in failed/, with a report
+ * where its envelope can be read. m ends. */
+void dispatch_damaged(
+	struct dispatch *d, struct message *m, const struct err *why);
 
 /* dispatch_disk.c: */
 
@@ -231,6 +259,10 @@ void dispatch_save(struct dispatch *d, struct message *m, struct envelope *env,
 /* The same to failed/; m ends. content NULL: it cannot be read. */
 void dispatch_fail(struct dispatch *d, struct message *m, struct envelope *env,
 	struct content *content, struct buf *report, uint64_t report_id);
+/* What is left of m to failed/, as it is: the len bytes of its record, or its
+ * file of queue/. m ends. */
+void dispatch_keep_bytes(
+	struct dispatch *d, struct message *m, const char *data, size_t len);
 /* The disk is behind: no further transaction before it has caught up. */
 bool dispatch_disk_busy(const struct dispatch *d);
 struct disk_job *disk_job_new(struct dispatch *d, uint64_t id);

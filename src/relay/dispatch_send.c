@@ -8,14 +8,12 @@
 #include "config.h"
 
 #include "base/conf.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "proto/sender.h"
 #include "relay/delivery.h"
 #include "relay/dispatch_internal.h"
 #include "relay/dispatch_verdict.h"
-#include "relay/report.h"
 #include "spool/queue.h"
 
 #include <stdio.h>
@@ -88,26 +86,9 @@ static struct attempt *make_attempt(
 	return t;
 }
 
-/* A message whose bytes are not what they were: told, and set aside. */
-void dispatch_damaged(
-	struct dispatch *d, struct message *m, const struct err *err)
-{
-	struct log_text text;
-	char id[HEX64_SIZE];
-
-	log_err("spool-damaged id=%s reason=%s advice=\"the disk or the memory "
-		"of this machine is failing, or somebody has written into the "
-		"spool; the message was set aside, gmrelayctl queue cat shows "
-		"what is left of it\"",
-		hex64(id, m->id), log_text(&text, err->text));
-	dispatch_tell(d, m->id, "failed", err->text, true);
-	d->counters->relay->failed++;
-	dispatch_set_stage(d, m, STAGE_HOLD);
-}
-
 /* It may be readable again: no descriptors, no memory, a disk that comes and
  * goes. */
-static void read_later(
+void dispatch_read_later(
 	struct dispatch *d, struct message *m, const struct err *err)
 {
 	struct log_text text;
@@ -149,7 +130,7 @@ struct delivery *dispatch_next(void *arg, struct account *a)
 		if (err.kind == ERR_DAMAGED)
 			dispatch_damaged(d, m, &err);
 		else
-			read_later(d, m, &err);
+			dispatch_read_later(d, m, &err);
 	}
 	return NULL;
 }
@@ -191,95 +172,14 @@ static int64_t retry_wait(const struct dispatch *d, const struct envelope *env,
 	return wait;
 }
 
-/* Puts envelope and report into a queue file's form. */
-static int print_report(
-	const struct report *r, struct buf *out, struct err *err)
-{
-	struct envelope *about = envelope_new();
-	struct buf message;
-	int rc = -1;
-
-	buf_init(&message, REPORT_SIZE_MAX);
-	if (about == NULL || envelope_add_rcpt(about, r->to) != 0) {
-		err_set(err, ERR_SYSTEM, "out of memory");
-	} else if (report_write(r, &message, err) == 0) {
-		about->id = r->id;
-		about->arrived_s = r->now_s;
-		about->report = true;
-		about->smtputf8 = r->original->smtputf8;
-		about->size = message.len;
-		snprintf(about->client, sizeof(about->client), "gmrelayd");
-		rc = envelope_print(about, out) |
-		     buf_add(out, message.data, message.len);
-		if (rc != 0)
-			err_set(err, ERR_LIMIT, "the report is too long");
-	}
-	envelope_free(&about);
-	buf_free(&message);
-	return rc;
-}
-
-/* What a report is about: this message, and what was not yet reported. The same
- * again after a crash, another one for another report. */
-static uint64_t report_about(const struct envelope *env)
-{
-	uint64_t reported = envelope_count(env, RCPT_REPORTED);
-
-	return hash_of(env->id, env->requeued, &reported, sizeof(reported));
-}
-
-/* Writes the report into *out. Nothing is written (len 0) where nobody can be
- * told. Returns its id. */
+/* Of whom it failed for, or who still waits. */
 static uint64_t write_report(struct dispatch *d, struct attempt *t,
 	enum report_kind kind, const char *advice, struct buf *out)
 {
-	const struct envelope *env = t->env;
-	const struct conf_account *settings =
-		account_settings(dispatch_slot(d, t->message)->account);
-	struct address scratch;
-	struct report report = {
-		.kind = kind,
-		.original = env,
-		.content = t->delivery.content,
-		.to = report_recipient(env, d->names, &scratch),
-		.from = settings->username,
-		.hostname = d->hostname,
-		.remote = settings->host,
-		.id = report_id(report_about(env), kind),
-		.now_s = clock_wall_s(),
-		.expire_s = (int64_t)(d->conf->expire_ms -
-				      (int64_t)env->refused_ms) /
-			    1000,
-		.advice = advice,
-	};
-	struct log_text text;
-	char id[HEX64_SIZE];
-	struct err err;
+	const struct report_wish wish = {
+		t->message, t->env, t->delivery.content, kind, advice};
 
-	buf_init(out, QUEUE_FILE_MAX);
-	if (report.to == NULL) {
-		if (env->reverse_path[0] != '\0' && !env->report)
-			log_warn("no-report id=%s from=%s reason=\"this sender "
-				 "cannot be reached: set postmaster\"",
-				hex64(id, env->id),
-				log_text(&text, env->reverse_path));
-		return 0;
-	}
-	if (print_report(&report, out, &err) != 0) {
-		log_err("report-failed id=%s reason=%s", hex64(id, env->id),
-			log_text(&text, err.text));
-		buf_clear(out);
-	}
-	return report.id;
-}
-
-static void mark_reported(struct envelope *env)
-{
-	size_t i;
-
-	for (i = 0; i < env->rcpt_count; i++)
-		if (env->rcpts[i].state == RCPT_FAILED)
-			env->rcpts[i].state = RCPT_REPORTED;
+	return dispatch_report(d, &wish, out);
 }
 
 /* No recipient is left to be tried. */
@@ -312,7 +212,7 @@ static void finish(struct dispatch *d, struct attempt *t, struct verdict *v)
 	if (envelope_count(env, RCPT_FAILED) > 0)
 		report_key =
 			write_report(d, t, REPORT_FAILED, v->advice, &report);
-	mark_reported(env);
+	dispatch_mark_reported(env);
 	dispatch_fail(d, m, env, t->delivery.content, &report, report_key);
 }
 
@@ -337,7 +237,7 @@ static void go_on(struct dispatch *d, struct attempt *t, struct verdict *v)
 	if (envelope_count(env, RCPT_FAILED) > 0) {
 		report_key =
 			write_report(d, t, REPORT_FAILED, v->advice, &report);
-		mark_reported(env);
+		dispatch_mark_reported(env);
 	} else if (!env->notified && !env->report &&
 		   (int64_t)env->waited_ms > d->conf->delay_notice_ms &&
 		   report_recipient(env, d->names, &scratch) != NULL) {
@@ -379,7 +279,7 @@ void dispatch_finished(void *arg, struct account *a, struct delivery *delivery)
 	if (v.delivered + v.failed + v.refused + v.split == 0) {
 		/* Not this message's matter: as if nothing had been. */
 		if (delivery->damaged)
-			read_later(d, m, &delivery->problem);
+			dispatch_read_later(d, m, &delivery->problem);
 		else
 			dispatch_wait_until(d, m, clock_boot_ms());
 		free_attempt(t);

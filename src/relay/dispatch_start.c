@@ -156,23 +156,29 @@ static void on_sparse(void *arg, const struct journal_segment *segment)
 	free(found);
 }
 
-/* A file that cannot be read: left alone, and so is the body it names. */
-static void damaged_file(struct dispatch *d, enum disk_dir dir, uint64_t id,
+/* A file that cannot be read, or is none: what it names stays. Returns whether
+ * it can be set aside. */
+static bool note_damaged(struct dispatch *d, enum disk_dir dir, uint64_t id,
 	const struct err *err)
 {
 	const int fd = dir == DISK_QUEUE ? d->queue_fd : d->failed_fd;
+	const bool ours = err->kind == ERR_DAMAGED && queue_is_file(fd, id);
 	struct log_text text;
 	char name[HEX64_SIZE];
 	uint64_t body;
 
-	log_err("spool-damaged file=%s/%s reason=%s advice=\"left alone: look "
-		"at it, then remove or repair it\"",
+	if (queue_peek_body(fd, id, &body) != 0 ||
+		(body != 0 && !journal_reader_keep_body(d->journal, body)))
+		d->blind = true;
+	if (ours && dir == DISK_QUEUE)
+		return true;
+	log_err("spool-damaged file=%s/%s reason=%s advice=\"%s\"",
 		dir == DISK_QUEUE ? "queue" : "failed", hex64(name, id),
-		log_text(&text, err->text));
-	if (queue_peek_body(fd, id, &body) != 0)
-		d->unreadable = true;
-	else if (body != 0)
-		journal_reader_keep_body(d->journal, body);
+		log_text(&text, err->text),
+		ours ? "gmrelayctl queue cat shows what is left of it, queue "
+		       "delete drops it"
+		     : "left alone: look at it, then remove or repair it");
+	return ours;
 }
 
 /* A stored time is a wall clock's, which may have jumped: never wait longer
@@ -192,6 +198,25 @@ static int64_t stored_due_ms(
 	return clock_boot_ms() + (left > 0 ? left : 0);
 }
 
+static void take_up_damaged(
+	struct dispatch *d, struct found_file *f, const struct err *err)
+{
+	const bool ours = note_damaged(d, DISK_QUEUE, f->id, err);
+	struct message *m;
+
+	if (!ours && err->kind == ERR_DAMAGED)
+		return;
+	/* It may be readable again soon. */
+	f->due_ms = clock_boot_ms() + (ours ? 0 : UNREADABLE_RETRY_MS);
+	m = dispatch_add(d, f->id, NULL, f->due_ms);
+	if (f->unmarked) {
+		f->message = m;
+		dispatch_set_stage(d, m, STAGE_DISK);
+	} else if (ours) {
+		dispatch_damaged(d, m, err);
+	}
+}
+
 static void take_up_queued(struct dispatch *d, struct found_file *f)
 {
 	struct envelope *env;
@@ -200,11 +225,7 @@ static void take_up_queued(struct dispatch *d, struct found_file *f)
 
 	if (queue_read(d->queue_fd, d->large_fd, f->id, &env, NULL, &err) !=
 		0) {
-		damaged_file(d, DISK_QUEUE, f->id, &err);
-		/* It may be readable again soon. */
-		if (err.kind != ERR_DAMAGED)
-			dispatch_add(d, f->id, NULL,
-				clock_boot_ms() + UNREADABLE_RETRY_MS);
+		take_up_damaged(d, f, &err);
 		return;
 	}
 	if (env->body_name != 0)
@@ -224,20 +245,24 @@ static void take_up_queued(struct dispatch *d, struct found_file *f)
 static void take_up_failed(struct dispatch *d, const struct found_file *found)
 {
 	struct failed_message f = {.id = found->id, .busy = found->unmarked};
-	struct envelope *env;
+	struct envelope *env = NULL;
 	char name[HEX64_SIZE];
 	struct stat st;
 	struct err err;
 
 	if (queue_read(d->failed_fd, d->large_fd, f.id, &env, NULL, &err) !=
-			0 ||
-		fstatat(d->failed_fd, hex64(name, f.id), &st, 0) != 0) {
-		damaged_file(d, DISK_FAILED, f.id, &err);
+		0) {
+		f.damaged = note_damaged(d, DISK_FAILED, f.id, &err);
+		f.failed_s = clock_wall_s();
+		if (f.damaged)
+			dispatch_remember_failed(d, &f);
 		return;
 	}
 	if (env->body_name != 0)
 		journal_reader_keep_body(d->journal, env->body_name);
-	f.failed_s = st.st_mtime;
+	f.failed_s = fstatat(d->failed_fd, hex64(name, f.id), &st, 0) == 0
+			     ? st.st_mtime
+			     : clock_wall_s();
 	f.seen = env->seen;
 	dispatch_remember_failed(d, &f);
 	envelope_free(&env);
@@ -290,18 +315,32 @@ static void on_take_up(evutil_socket_t fd, short what, void *arg)
 	}
 	d->taken_up = true;
 	forget_files(d);
-	/* A body that a file we could not read may name is not left over. */
-	if (!d->unreadable)
+	/* A body that something we could not read may name is not left over. */
+	if (!d->blind)
 		journal_reader_sweep_bodies(d->journal);
+	else
+		log_warn(
+			"bodies-kept dir=large reason=\"something in queue/ or "
+			"failed/ cannot be read, see above\" advice=\"what no "
+			"message names is deleted at the next start at which "
+			"all can be read\"");
 	d->on_change(d->change_arg);
 }
 
+struct looking_at {
+	struct dispatch *dispatch;
+	const char *dir;
+};
+
+/* It may be a message that somebody has renamed. */
 static void on_foreign(void *arg, const char *name)
 {
+	const struct looking_at *at = arg;
 	struct log_text text;
 
 	log_warn("foreign-file dir=%s name=%s advice=\"not ours: left alone\"",
-		(const char *)arg, log_text(&text, name));
+		at->dir, log_text(&text, name));
+	at->dispatch->blind = true;
 }
 
 static void on_account_state(void *arg, struct account *a)
@@ -339,14 +378,14 @@ static int open_dir(int spool_fd, const char *name, struct err *err)
 /* The names in a directory, sorted. */
 static int read_names(struct dispatch *d, enum disk_dir dir, struct err *err)
 {
-	static char queue_name[] = "queue", failed_name[] = "failed";
 	const bool queue = dir == DISK_QUEUE;
+	struct looking_at at = {d, queue ? "queue" : "failed"};
 	struct found_files *found = queue ? &d->queue_found : &d->failed_found;
 	uint64_t *ids;
 	ssize_t n, i;
 
-	n = queue_scan(queue ? d->queue_fd : d->failed_fd, &ids, on_foreign,
-		queue ? queue_name : failed_name, err);
+	n = queue_scan(
+		queue ? d->queue_fd : d->failed_fd, &ids, on_foreign, &at, err);
 	if (n < 0)
 		return -1;
 	found->files = xcalloc(n > 0 ? (size_t)n : 1, sizeof(*found->files));

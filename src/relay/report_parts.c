@@ -75,11 +75,17 @@ static int write_failed_end(const struct report *r, struct buf *out)
 	char line[VALUE_MAX], id[HEX64_SIZE];
 
 	hex64(id, r->original->id);
-	snprintf(line, sizeof(line),
-		"The message is kept on %s for a while. There, \"gmrelayctl "
-		"queue show %s\" shows it and \"gmrelayctl queue retry %s\" "
-		"sends it again.",
-		r->hostname, id, id);
+	if (r->original->damaged)
+		snprintf(line, sizeof(line),
+			"What is left of the message is kept on %s for a "
+			"while. There, \"gmrelayctl queue cat %s\" shows it.",
+			r->hostname, id);
+	else
+		snprintf(line, sizeof(line),
+			"The message is kept on %s for a while. There, \"gmrelayctl "
+			"queue show %s\" shows it and \"gmrelayctl queue retry %s\" "
+			"sends it again.",
+			r->hostname, id, id);
 	return buf_add(out, "\r\n", 2) | report_wrap(out, "", line);
 }
 
@@ -114,6 +120,8 @@ int report_person_text(
 	snprintf(line, sizeof(line), "Your message %s to:",
 		r->kind == REPORT_DELAYED
 			? "has not been delivered yet, but is still tried,"
+		: r->original->damaged
+			? "was damaged on this machine, and cannot be delivered"
 			: "could not be delivered");
 	rc |= buf_add(out, "\r\n", 2) | report_wrap(out, "", line);
 	rc |= buf_add(out, "\r\n", 2) | write_recipients(r, out);
@@ -141,11 +149,14 @@ static bool is_ascii(const char *text)
 }
 
 /* RFC 3463: what the reply says; without one, 4.4.7 (delivery time expired)
- * for what was given up, 4.0.0 for what still waits. */
+ * for what was given up, 4.0.0 for what still waits. 5.3.0 (trouble of the mail
+ * system) is ours. */
 static void status_of(const struct report *r, const struct reply *reply,
 	char *text, size_t size)
 {
-	if (reply->enhanced[0] != '\0')
+	if (r->original->damaged)
+		snprintf(text, size, "5.3.0");
+	else if (reply->enhanced[0] != '\0')
 		snprintf(text, size, "%s", reply->enhanced);
 	else if (reply->code >= 400)
 		snprintf(text, size, "%d.0.0", reply->code / 100);
@@ -179,7 +190,9 @@ static int write_status(
 	int rc;
 
 	reply_init(&reply);
-	if (to->reply == NULL || reply_scan(&reply, to->reply) != 0)
+	/* nobody else is to blame for what was damaged here */
+	if (to->reply == NULL || r->original->damaged ||
+		reply_scan(&reply, to->reply) != 0)
 		reply_init(&reply);
 	status_of(r, &reply, status, sizeof(status));
 	rc = buf_add(out, "\r\n", 2);
@@ -187,7 +200,8 @@ static int write_status(
 	rc |= report_field(out, "Action",
 		r->kind == REPORT_DELAYED ? "delayed" : "failed");
 	rc |= report_field(out, "Status", status);
-	if (r->remote != NULL && r->remote[0] != '\0') {
+	if (r->remote != NULL && r->remote[0] != '\0' &&
+		!r->original->damaged) {
 		snprintf(line, sizeof(line), "dns; %s", r->remote);
 		rc |= report_field(out, "Remote-MTA", line);
 	}

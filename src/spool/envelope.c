@@ -154,6 +154,7 @@ static const struct flag flags[] = {
 	{"hold", offsetof(struct envelope, hold)},
 	{"notified", offsetof(struct envelope, notified)},
 	{"seen", offsetof(struct envelope, seen)},
+	{"damaged", offsetof(struct envelope, damaged)},
 };
 
 static bool flag_get(const struct envelope *env, const struct flag *flag)
@@ -519,19 +520,42 @@ enum {
 	BODY_CHECK_AT = BODY_NAME_AT + HEX64_LEN + 1,
 };
 
+/* What stands there where no body is named. */
+static bool is_next_key(const char *text, size_t len)
+{
+	static const char *const next[] = {"arrived ", "size ", "client "};
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(next); i++)
+		if (len >= strlen(next[i]) &&
+			memcmp(text, next[i], strlen(next[i])) == 0)
+			return true;
+	return false;
+}
+
 int envelope_peek_body(const char *data, size_t len, uint64_t *name_out)
 {
-	size_t there = len > BODY_LINE_AT ? len - BODY_LINE_AT : 0;
+	static const size_t id_at = sizeof(first_line);
+	uint64_t number;
 
 	*name_out = 0;
-	if (there > sizeof(body_key) - 1)
-		there = sizeof(body_key) - 1;
-	if (there > 0 && memcmp(data + BODY_LINE_AT, body_key, there) != 0)
-		return 0;
-	/* cut before it ends, it cannot be told */
-	if (len < BODY_CHECK_AT)
+	if (len <= BODY_LINE_AT ||
+		memcmp(data, first_line, sizeof(first_line) - 1) != 0 ||
+		data[id_at - 1] != '\n' ||
+		memcmp(data + id_at, "id ", 3) != 0 ||
+		hex64_parse(data + id_at + 3, &number) != 0 ||
+		data[BODY_LINE_AT - 1] != '\n')
 		return -1;
-	return hex64_parse(data + BODY_NAME_AT, name_out);
+	if (is_next_key(data + BODY_LINE_AT, len - BODY_LINE_AT))
+		return 0;
+	if (len <= BODY_CHECK_AT + HEX64_LEN ||
+		memcmp(data + BODY_LINE_AT, body_key, sizeof(body_key) - 1) !=
+			0 ||
+		hex64_parse(data + BODY_NAME_AT, &number) != 0 ||
+		data[BODY_CHECK_AT + HEX64_LEN] != '\n')
+		return -1;
+	*name_out = number;
+	return 0;
 }
 
 void envelope_patch_body(char *printed, uint64_t name, uint64_t check)

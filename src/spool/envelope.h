@@ -59,6 +59,7 @@ struct envelope {
 	bool hold;           /* until gmrelayctl releases it */
 	bool notified;       /* a delay notice was sent */
 	bool seen;           /* failed/: somebody has looked at it */
+	bool damaged;        /* failed/: what is left of it is no message */
 	char *reason;        /* failed/: why, in words; NULL */
 
 	struct envelope_rcpt *rcpts;
@@ -92,7 +93,8 @@ struct envelope *envelope_parse(
 	const char *data, size_t len, size_t *used_out, struct err *err);
 
 /* Only the name of the body file, 0 for none, without parsing the rest. Returns
- * 0, -1 when the line is bad or the text ends before it could. */
+ * 0, -1 when it cannot be told: the first lines, up to that one, are not whole.
+ */
 int envelope_peek_body(const char *data, size_t len, uint64_t *name_out);
 
 /* Puts the body's name and checksum into a printed envelope that has a body

@@ -72,7 +72,8 @@ void journal_reader_peer_gone(struct journal_reader *r);
 void journal_reader_tell_size(struct journal_reader *r, uint64_t size);
 
 /* Reads the record at place into *out (cleared first): the envelope begins at
- * JOURNAL_HEAD_SIZE. Returns 0; -1 with err: read error, or ERR_DAMAGED. */
+ * JOURNAL_HEAD_SIZE. Returns 0; -1 with err: read error, or ERR_DAMAGED with
+ * what is there in *out. */
 int journal_reader_read(struct journal_reader *r,
 	const struct journal_place *place, struct buf *out, struct err *err);
 
@@ -90,8 +91,9 @@ bool journal_reader_recovered(const struct journal_reader *r);
  * is to come. */
 bool journal_reader_all_read(const struct journal_reader *r);
 
-/* A record or queue file names this body: it is not deleted as left over. */
-void journal_reader_keep_body(struct journal_reader *r, uint64_t body);
+/* A record or queue file names this body: it is not deleted as left over.
+ * Returns false where it was not found at the start. */
+bool journal_reader_keep_body(struct journal_reader *r, uint64_t body);
 
 /* Every queue file was read and has named its body: bodies found at the start
  * that nobody named and nobody holds are left over, and deleted. */

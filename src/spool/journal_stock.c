@@ -507,12 +507,13 @@ void journal_stock_settle_bodies(struct journal_reader *r)
 	}
 }
 
-void journal_reader_keep_body(struct journal_reader *r, uint64_t body)
+bool journal_reader_keep_body(struct journal_reader *r, uint64_t body)
 {
 	struct journal_body *b = journal_body_find(r, body);
 
 	if (b != NULL)
 		b->named = true;
+	return b != NULL;
 }
 
 void journal_reader_sweep_bodies(struct journal_reader *r)

@@ -88,13 +88,14 @@ int queue_remove(int dir_fd, const char *name, struct err *err)
 	return 0;
 }
 
-static int read_file(
-	int dir_fd, const char *name, struct buf *out, struct err *err)
+int queue_read_bytes(int dir_fd, uint64_t id, struct buf *out, struct err *err)
 {
+	char name[HEX64_SIZE];
 	struct stat st;
 	ssize_t n;
 	int fd;
 
+	hex64(name, id);
 	fd = openat(
 		dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	/* Nothing of this kind comes back by waiting. */
@@ -139,12 +140,11 @@ int queue_read(int dir_fd, int large_fd, uint64_t id, struct envelope **env_out,
 {
 	struct envelope *env = NULL;
 	struct content *content = NULL;
-	char name[HEX64_SIZE];
 	struct buf bytes;
 	size_t used = 0;
 
 	buf_init(&bytes, QUEUE_FILE_MAX);
-	if (read_file(dir_fd, hex64(name, id), &bytes, err) != 0)
+	if (queue_read_bytes(dir_fd, id, &bytes, err) != 0)
 		goto fail;
 	env = envelope_parse(bytes.data, bytes.len, &used, err);
 	if (env == NULL || check_content(env, id, bytes.len - used, err) != 0)
@@ -178,12 +178,42 @@ int queue_peek_body(int dir_fd, uint64_t id, uint64_t *body_out)
 	fd = openat(dir_fd, hex64(name, id),
 		O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return errno == ENOENT || errno == ELOOP ? 0 : -1;
-	if (fstat(fd, &st) == 0)
-		n = S_ISREG(st.st_mode) ? pread_full(fd, head, sizeof(head), 0)
-					: 0;
+		return errno == ENOENT ? 0 : -1;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		n = pread_full(fd, head, sizeof(head), 0);
 	close(fd);
 	return n < 0 ? -1 : envelope_peek_body(head, (size_t)n, body_out);
+}
+
+bool queue_is_file(int dir_fd, uint64_t id)
+{
+	char name[HEX64_SIZE];
+	struct stat st;
+
+	return fstatat(dir_fd, hex64(name, id), &st, AT_SYMLINK_NOFOLLOW) ==
+		       0 &&
+	       S_ISREG(st.st_mode);
+}
+
+/* The same file under the same name in both: a move that was cut short. */
+static bool same_file(int dir_fd, int other_fd, const char *name)
+{
+	struct stat a, b;
+
+	return fstatat(dir_fd, name, &a, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       fstatat(other_fd, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+int queue_move(int from_fd, int to_fd, const char *name, struct err *err)
+{
+	if (linkat(from_fd, name, to_fd, name, 0) != 0 &&
+		(errno != EEXIST || !same_file(from_fd, to_fd, name)) &&
+		(errno != ENOENT || faccessat(to_fd, name, F_OK, 0) != 0))
+		return err_errno(err, "moving %s", name);
+	if (fsync(to_fd) != 0)
+		return err_errno(err, "syncing the directory of %s", name);
+	return queue_remove(from_fd, name, err);
 }
 
 static int compare_u64(const void *a, const void *b)

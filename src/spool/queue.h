@@ -40,9 +40,21 @@ int queue_remove(int dir_fd, const char *name, struct err *err);
 int queue_read(int dir_fd, int large_fd, uint64_t id, struct envelope **env_out,
 	struct content **content_out, struct err *err);
 
+/* The file's bytes, whatever they are; *out is from buf_init(). Returns 0, -1
+ * with err: ERR_DAMAGED where there is no regular file of a possible size. */
+int queue_read_bytes(int dir_fd, uint64_t id, struct buf *out, struct err *err);
+
+/* A regular file has this name, and so may be a message of ours. */
+bool queue_is_file(int dir_fd, uint64_t id);
+
+/* Moves the file as it is, in this order: its new name, that directory's sync,
+ * then as queue_remove(). Never over another file. Repeated, it goes on where
+ * it was. Returns 0, -1 with err. */
+int queue_move(int from_fd, int to_fd, const char *name, struct err *err);
+
 /* Which body file the file names, although it may be damaged elsewhere; 0:
- * none, also where it is none of our files. Returns 0; -1 when that cannot be
- * told (it cannot be read just now, or that very line is damaged). */
+ * none, or there is no file. Returns 0; -1 when that cannot be told: it cannot
+ * be read, its first lines are damaged, or something else has its name. */
 int queue_peek_body(int dir_fd, uint64_t id, uint64_t *body_out);
 
 /* The ids of all message files in the directory, sorted. Other names are left

@@ -331,6 +331,43 @@ def without_its_end_line(path):
     os.truncate(path, os.path.getsize(path) - 20)
 
 
+def replaced_by_a_directory(path):
+    os.unlink(path)
+    os.mkdir(path)
+
+
+def replaced_by_a_link(path):
+    os.unlink(path)
+    os.symlink("/nowhere", path)
+
+
+def replaced_by_nothing(path):
+    os.truncate(path, 0)
+
+
+def replaced_by_noise(path):
+    with open(path, "wb") as file:
+        file.write(os.urandom(1000))
+
+
+def renamed(path):
+    os.rename(path, path + ".bak")
+
+
+def without_its_body_line(path):
+    with open(path, "rb") as file:
+        text = file.read()
+    with open(path, "wb") as file:
+        file.write(text.replace(b"\nbody ", b"\nb0dy "))
+
+
+def with_another_bodys_name(path):
+    with open(path, "rb") as file:
+        text = file.read()
+    with open(path, "wb") as file:
+        file.write(re.sub(rb"\nbody .", b"\nbody 0", text)[:-20])
+
+
 def queue_file_with_body(daemon):
     """A refused large message's file in queue/, and its body's in large/."""
     ident = daemon.send(message(body=LARGE), sender="")
@@ -363,6 +400,8 @@ def unreadable_scenario(spoil):
         start_and_read(daemon)
         daemon.stop()
         t.true(os.path.exists(body), "the body is still there")
+        if os.path.isdir(path):
+            os.rmdir(path)
         os.rename(saved, path)
         start_and_read(daemon)
         daemon.ask("queue.flush")
@@ -374,7 +413,9 @@ def unreadable_scenario(spoil):
 
 
 for _spoil in (closed, cut_behind_the_body_line, cut_in_its_first_lines,
-               without_its_end_line):
+               without_its_end_line, replaced_by_a_directory,
+               replaced_by_a_link, replaced_by_nothing, replaced_by_noise,
+               renamed, without_its_body_line, with_another_bodys_name):
     unreadable_scenario(_spoil)
 
 

@@ -2,6 +2,7 @@
 record is done with, and a message on its way between them is always shown."""
 import errno
 import os
+import re
 
 from lib.control import Refused
 from lib.daemon import wait_for
@@ -161,6 +162,263 @@ def a_message_that_is_moved_is_always_shown(t):
             t.equal(daemon.queue(), [], "queued messages")
     t.equal(without_received(fake.wait_messages(1)[0].data), data, "message")
     daemon.wait_queue_empty()
+
+
+# -- what is damaged ----------------------------------------------------------
+
+def reports(fake):
+    return [x for x in list(fake.messages) if x.header("Auto-Submitted")]
+
+
+def is_set_aside(t, daemon, ident, legible=True):
+    """In failed/, told once, and shown; never tried again."""
+    row = wait_for(lambda: [x for x in daemon.queue(failed=True)
+                            if x["id"] == ident], 20, "it in failed/")[0]
+    t.true(row["damaged"], "its row says so: %r" % row)
+    t.equal("from" in row, legible, "its envelope")
+    if legible:
+        t.true(row["reason"].startswith("damaged in the spool: "),
+               "its reason: %r" % row)
+    t.true(ident not in [x["id"] for x in daemon.queue()], "not in the queue")
+    t.true(os.path.exists(path_of(daemon, "failed", ident)), "its file")
+    t.true(not os.path.exists(path_of(daemon, "queue", ident)), "the old one")
+    t.true(refused(daemon, "queue.retry", ident) == "damaged", "a retry")
+    return row
+
+
+def what_is_left(daemon, ident):
+    """By the documented way: what is printed, and the exit status."""
+    done = daemon.ctl_run("queue", "cat", ident, json_output=False)
+    return done.stdout, done.returncode, done.stderr
+
+
+def is_told(t, fake, daemon, ident, recipients=("person@example.net",)):
+    """One report, to the sender, that blames nobody else."""
+    fake.wait(lambda: len(reports(fake)) == 1, 20, "a report")
+    body = reports(fake)[0].body.decode()
+    t.equal(reports(fake)[0].recipients, ["device@example.org"], "to whom")
+    for address in recipients:
+        t.true("Final-Recipient: rfc822; %s\r\nAction: failed\r\n"
+               "Status: 5.3.0\r\n" % address in body, "%s in %s" % (
+                   address, body))
+    t.true("Diagnostic-Code" not in body and "queue retry" not in body,
+           "nothing that is not so: %s" % body)
+    t.true("damaged" in body and "queue cat %s" % ident in body,
+           "what happened: %s" % body)
+
+
+def stays_so(t, fake, daemon, ident, legible=True):
+    """A new start, other mail, and the end by hand."""
+    count = len(reports(fake))
+    daemon.stop()
+    daemon.start()
+    wait_for(lambda: not daemon.status()["queue"]["starting"], 20, "a start")
+    is_set_aside(t, daemon, ident, legible)
+    daemon.ask("queue.flush")
+    other = message()
+    daemon.send(other, ["other@example.net"])
+    fake.wait(lambda: any(x.data.endswith(other) for x in fake.messages), 20,
+              "other mail")
+    t.equal(len(reports(fake)), count, "reports")
+    daemon.ctl("queue", "delete", ident)
+    wait_for(lambda: not os.path.exists(path_of(daemon, "failed", ident)), 20,
+             "its end")
+    t.equal(daemon.queue(failed=True), [], "failed messages")
+
+
+def deferred(t, data, recipients=("person@example.net",), **rule):
+    """A message in queue/ of a daemon that does not run."""
+    fake = t.fake()
+    fake.rule("RCPT", LATER, **(rule or {"times": 1}))
+    daemon = t.daemon(fake, retry=["1h"]).start()
+    ident = daemon.send(data, list(recipients))
+    path = path_of(daemon, "queue", ident)
+    wait_for(lambda: daemon.queue() and daemon.queue()[0]["next_ms"] > 0, 20,
+             "deferred")
+    daemon.stop()
+    return fake, daemon, ident, path
+
+
+def body_of(path):
+    """The path of the body file that a queue file names."""
+    with open(path, "rb") as file:
+        name = re.search(rb"\nbody (\S+)", file.read())[1].decode()
+    return os.path.join(os.path.dirname(os.path.dirname(path)), "large", name)
+
+
+def change(path, offset, octets):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(octets)
+
+
+@scenario
+def a_queue_file_that_lost_its_end_is_set_aside_and_told(t):
+    fake, daemon, ident, path = deferred(t, message(body=b"line\r\n" * 50))
+    os.truncate(path, os.path.getsize(path) - 10)
+    daemon.start()
+    is_set_aside(t, daemon, ident)
+    t.equal(daemon.status()["queue"]["failed_unseen"], 1, "status")
+    is_told(t, fake, daemon, ident)
+    text, status, error = what_is_left(daemon, ident)
+    t.true(text.startswith("Received:") and text.endswith("\nline\nli"),
+           "what is left: %r" % text)
+    t.equal(status, 1, "the exit status")
+    t.true("what is left" in error, "and says that it is not all: " + error)
+    t.true("damaged in the spool" in daemon.ctl_run(
+        "queue", "list", "--failed", json_output=False).stdout, "the list")
+    stays_so(t, fake, daemon, ident)
+
+
+@scenario
+def a_queue_file_that_cannot_be_read_is_kept_as_it_is(t):
+    fake, daemon, ident, path = deferred(t, message(body=LARGE))
+    body = body_of(path)
+    change(path, 0, b"gmrelay-envelope 9\n")
+    with open(path, "rb") as file:
+        octets = file.read()
+    daemon.start()
+    is_set_aside(t, daemon, ident, legible=False)
+    with open(path_of(daemon, "failed", ident), "rb") as file:
+        t.equal(file.read(), octets, "its file")
+    text, status, _ = what_is_left(daemon, ident)
+    t.equal((text.encode(), status), (octets, 1), "what is left")
+    t.true("cannot be read" in daemon.ctl_run(
+        "queue", "list", "--failed", json_output=False).stdout, "the list")
+    t.equal(reports(fake), [], "reports")
+    stays_so(t, fake, daemon, ident, legible=False)
+    # nobody knew whose body it was until now
+    t.true(os.path.exists(body), "the body")
+    daemon.stop()
+    daemon.start()
+    wait_for(lambda: not os.path.exists(body), 20, "the end of the body")
+
+
+@scenario
+def a_body_that_is_damaged_is_set_aside_and_told(t):
+    for spoil, left in ((lambda body: change(body, 140000, b"X"), True),
+                        (lambda body: os.truncate(body, 1000), False),
+                        (os.unlink, False)):
+        people = ["one@example.net", "two@example.net"]
+        fake, daemon, ident, path = deferred(t, message(body=LARGE), people,
+                                             match="two@", times=1)
+        got = fake.wait_messages(1)
+        t.equal(got[0].recipients, people[:1], "who got it")
+        body = body_of(path)
+        spoil(body)
+        daemon.start()
+        daemon.ask("queue.flush")
+        is_set_aside(t, daemon, ident)
+        is_told(t, fake, daemon, ident, people[1:])
+        t.true("one@" not in reports(fake)[0].body.decode(), "who got it")
+        t.equal(os.path.exists(body), spoil is not os.unlink, "the body")
+        text, status, _ = what_is_left(daemon, ident)
+        t.equal(text.startswith("Received:"), left, "what is left")
+        t.equal(status, 1, "the exit status")
+        stays_so(t, fake, daemon, ident)
+        wait_for(lambda: not os.path.exists(body), 20, "its body's end")
+        daemon.stop()
+
+
+def in_the_journal(t, data):
+    """A message that upstream did not get, the relay's next start is to come;
+    returns its place too."""
+    fake = t.fake()
+    closed = fake.rule("BANNER", action="drop")
+    daemon = t.daemon(fake, backoff=["1h", "1h"]).start()
+    ident = daemon.send(data)
+    wait_for(lambda: daemon.account_state()["backing_off"], 20, "no way out")
+    for name in os.listdir(path_of(daemon, "journal")):
+        path = path_of(daemon, "journal", name)
+        with open(path, "rb") as file:
+            octets = file.read(1024 * 1024)
+        if ident.encode() in octets:
+            break
+    with fake.changed:
+        fake.rules.remove(closed)
+    return fake, daemon, ident, path, octets
+
+
+@scenario
+def a_record_that_is_damaged_after_it_was_read_is_set_aside(t):
+    fake, daemon, ident, path, octets = in_the_journal(
+        t, message(body=b"text of it\r\n" * 100))
+    change(path, octets.index(b"text of it"), b"TEXT")
+    daemon.ask("queue.flush")
+    is_set_aside(t, daemon, ident)
+    is_told(t, fake, daemon, ident)
+    t.true("TEXT of it" in what_is_left(daemon, ident)[0], "what is left")
+    stays_so(t, fake, daemon, ident)
+
+
+@scenario
+def a_record_without_an_envelope_is_kept_as_it_is(t):
+    fake, daemon, ident, path, octets = in_the_journal(
+        t, message(body=b"text of it\r\n" * 100))
+    change(path, octets.index(b"gmrelay-envelope"), bytes(100))
+    daemon.ask("queue.flush")
+    is_set_aside(t, daemon, ident, legible=False)
+    t.true("text of it" in what_is_left(daemon, ident)[0], "what is left")
+    t.equal(reports(fake), [], "reports")
+    stays_so(t, fake, daemon, ident, legible=False)
+
+
+@scenario
+def a_file_that_somebody_removed_is_told_and_forgotten(t):
+    fake, daemon, ident, path = deferred(t, message())
+    daemon.start()
+    wait_for(lambda: daemon.queued() == 1, 20, "it is read")
+    os.unlink(path)
+    daemon.ask("queue.flush")
+    daemon.wait_log("spool-missing id=" + ident)
+    daemon.wait_queue_empty()
+    t.equal(daemon.queue(failed=True), [], "failed messages")
+
+
+@scenario
+def a_damaged_one_outlives_failed_keep_until_it_is_deleted(t):
+    fake, daemon, ident, path = deferred(t, message())
+    change(path, 0, b"X")
+    os.utime(path, (0, 0))
+    for _ in range(2):
+        daemon.start()
+        is_set_aside(t, daemon, ident, legible=False)
+        daemon.stop()
+    daemon.start()
+    stays_so(t, fake, daemon, ident, legible=False)
+
+
+@scenario
+def bodies_stay_while_something_in_queue_cannot_be_read(t):
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    daemon.send(message())
+    fake.wait_messages(1)
+    daemon.wait_queue_empty()
+    daemon.stop()
+    left = path_of(daemon, "large", "00000000000000aa")
+    for directory in ("queue", "failed"):
+        for name in ("README", "00000000000000ab"):
+            bad = path_of(daemon, directory, name)
+            with open(left, "wb") as file:
+                file.write(LARGE)
+            os.mkdir(bad)
+            for path in (left, bad):
+                os.chown(path, os.stat(path_of(daemon, "large")).st_uid, -1)
+            daemon.start()
+            daemon.wait_log("bodies-kept")
+            count = len(fake.messages)
+            daemon.send(message(body=LARGE))
+            fake.wait_messages(count + 1)
+            daemon.wait_queue_empty()
+            t.true(os.path.exists(left), "with %s/%s it stays" % (
+                directory, name))
+            daemon.stop()
+            os.rmdir(bad)
+            daemon.start()
+            wait_for(lambda: not os.path.exists(left), 20, "its end")
+            t.true("bodies-kept" not in daemon.log_now(), "not told")
+            daemon.stop()
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ static struct envelope *full_envelope(void)
 	snprintf(env->client, sizeof(env->client), "10.0.0.31");
 	env->eight_bit = env->smtputf8 = env->report = true;
 	env->refused = env->hold = env->notified = env->seen = true;
+	env->damaged = true;
 	env->body_name = 0x0123456789abcdefULL;
 	env->body_check = 0xffffffffffffffffULL;
 	env->attempts = UINT32_MAX;
@@ -96,6 +97,7 @@ static void same(const struct envelope *a, const struct envelope *b)
 	assert_true(a->refused_ms == b->refused_ms);
 	assert_true(a->refused == b->refused && a->next_s == b->next_s);
 	assert_true(a->hold == b->hold && a->notified == b->notified);
+	assert_true(a->seen == b->seen && a->damaged == b->damaged);
 	assert_true(a->seen == b->seen);
 	same_text(a->reason, b->reason);
 	assert_string_equal(a->client, b->client);
@@ -158,7 +160,8 @@ static void the_format_is_as_it_is_described(void **state)
 		"arrived 1795322706\n"
 		"size 35882577\n"
 		"client 10.0.0.31\n"
-		"flags 8bit smtputf8 report refused hold notified seen\n"
+		"flags 8bit smtputf8 report refused hold notified seen "
+		"damaged\n"
 		"attempts 4294967295\n"
 		"requeued 7\n"
 		"waited 18446744073709551615\n"

@@ -23,6 +23,7 @@
 #define NAME "00000000000000ab"
 #define PATH "queue/" NAME
 #define TEMP "queue/.new." NAME
+#define TO   "queue/to"
 
 struct desk {
 	struct rig rig; /* first */
@@ -409,6 +410,13 @@ static void a_damaged_file_tells_its_body_or_that_it_cannot(void **state)
 		else
 			assert_true(len < 80);
 	}
+	for (len = 0; len < 78; len++) {
+		desk->text.data[len] ^= 0x01;
+		put(desk, desk->text.data, desk->text.len);
+		if (peek(desk, &body) == 0)
+			assert_true(body != 0);
+		desk->text.data[len] ^= 0x01;
+	}
 	io_fail(IO_OPEN, PATH, EMFILE, 1);
 	assert_int_equal(peek(desk, &body), -1);
 	io_fail(IO_READ, PATH, EIO, 1);
@@ -416,13 +424,79 @@ static void a_damaged_file_tells_its_body_or_that_it_cannot(void **state)
 	memcpy(strstr(desk->text.data, "body ") + 5, "x", 1);
 	put(desk, desk->text.data, desk->text.len);
 	assert_int_equal(peek(desk, &body), -1);
+}
+
+/* What the real file named nobody knows. */
+static void in_place_of_a_file_nothing_is_told(void **state)
+{
+	static const char other[] =
+		"not ours, but a long text of somebody else, who has put it "
+		"here for a reason that we neither know of nor want to";
+	struct desk *desk = *state;
+	uint64_t body;
+
+	put(desk, "", 0);
+	assert_int_equal(peek(desk, &body), -1);
+	put(desk, other, strlen(other));
+	assert_int_equal(peek(desk, &body), -1);
+	assert_true(queue_is_file(desk->fd, ID));
 	assert_int_equal(queue_remove(desk->fd, NAME, NULL), 0);
+	assert_false(queue_is_file(desk->fd, ID));
 	assert_int_equal(symlinkat("other", desk->fd, NAME), 0);
-	assert_int_equal(peek(desk, &body), 0);
+	assert_int_equal(peek(desk, &body), -1);
+	assert_false(queue_is_file(desk->fd, ID));
 	assert_int_equal(queue_remove(desk->fd, NAME, NULL), 0);
 	assert_int_equal(mkfifoat(desk->fd, NAME, 0600), 0);
-	(void)peek(desk, &body);
-	assert_true(body == 0);
+	assert_int_equal(peek(desk, &body), -1);
+	assert_int_equal(queue_remove(desk->fd, NAME, NULL), 0);
+	assert_int_equal(mkdirat(desk->fd, NAME, 0700), 0);
+	assert_int_equal(peek(desk, &body), -1);
+	assert_int_equal(unlinkat(desk->fd, NAME, AT_REMOVEDIR), 0);
+}
+
+static void must_hold(int dir_fd, const char *text)
+{
+	struct buf bytes;
+
+	buf_init(&bytes, QUEUE_FILE_MAX);
+	assert_int_equal(queue_read_bytes(dir_fd, ID, &bytes, NULL), 0);
+	assert_int_equal(bytes.len, strlen(text));
+	assert_memory_equal(bytes.data, text, bytes.len);
+	buf_free(&bytes);
+}
+
+/* As it is, whatever it is; each step may be the last one. */
+static void a_file_is_moved_and_never_over_another(void **state)
+{
+	struct desk *desk = *state;
+	struct err err;
+	int to;
+
+	assert_int_equal(mkdirat(desk->fd, "to", 0700), 0);
+	to = openat(desk->fd, "to", O_RDONLY | O_DIRECTORY);
+	assert_true(to >= 0);
+	/* the new name's sync, the removal, its sync */
+	put(desk, "what is left", 12);
+	io_fail(IO_SYNC, TO, EIO, 1);
+	assert_int_equal(queue_move(desk->fd, to, NAME, &err), -1);
+	must_hold(desk->fd, "what is left");
+	io_fail(IO_UNLINK, PATH, EIO, 1);
+	assert_int_equal(queue_move(desk->fd, to, NAME, &err), -1);
+	must_hold(desk->fd, "what is left");
+	io_fail(IO_SYNC, "=queue", EIO, 1);
+	assert_int_equal(queue_move(desk->fd, to, NAME, &err), -1);
+	must_hold(to, "what is left");
+	assert_int_equal(queue_move(desk->fd, to, NAME, &err), 0);
+	must_hold(to, "what is left");
+	assert_false(queue_is_file(desk->fd, ID));
+	/* another one */
+	put(desk, "other", 5);
+	assert_int_equal(queue_move(desk->fd, to, NAME, &err), -1);
+	must_hold(desk->fd, "other");
+	must_hold(to, "what is left");
+	assert_int_equal(unlinkat(to, NAME, 0), 0);
+	close(to);
+	assert_int_equal(unlinkat(desk->fd, "to", AT_REMOVEDIR), 0);
 }
 
 static void count_foreign(void *arg, const char *name)
@@ -495,6 +569,8 @@ int main(void)
 		RULE(the_longest_message_is_queued),
 		RULE(a_message_with_a_body_file_is_read_from_there),
 		RULE(a_damaged_file_tells_its_body_or_that_it_cannot),
+		RULE(in_place_of_a_file_nothing_is_told),
+		RULE(a_file_is_moved_and_never_over_another),
 		RULE(names_are_found_sorted_and_foreign_ones_left_alone),
 	};
 
