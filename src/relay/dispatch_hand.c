@@ -261,11 +261,13 @@ static int read_failed(struct dispatch *d, uint64_t id, struct envelope **env,
 
 	if (f == NULL)
 		return no_such(id, err);
-	if (f->busy)
-		return err_set(err, ERR_LIMIT,
+	if (f->busy) {
+		err_set(err, ERR_LIMIT,
 			"message %016llx is being written just now: try again "
 			"in a moment",
 			(unsigned long long)id);
+		return -1; /* said here, for the static analysis */
+	}
 	return queue_read(d->failed_fd, d->large_fd, id, env, content, err);
 }
 
