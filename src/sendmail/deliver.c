@@ -84,19 +84,20 @@ static void copy_name(char *to, size_t size, const struct passwd *pw)
 	}
 }
 
-static int find_user(struct delivery *d, struct err *err)
+/* What these names mean is the daemon's to say, so they get no domain here. */
+static void find_user(struct delivery *d)
 {
 	const struct passwd *pw = getpwuid(getuid());
-	char text[ADDRESS_MAX + 1];
+	char text[16];
 
-	if (pw != NULL)
+	if (pw != NULL) {
 		copy_name(d->name, sizeof(d->name), pw);
-	if (pw != NULL)
-		snprintf(text, sizeof(text), "%s@%s", pw->pw_name, d->host);
-	else
-		snprintf(text, sizeof(text), "uid%u@%s", (unsigned)getuid(),
-			d->host);
-	return address_parse(&d->login, text, strlen(text), false, err);
+		if (address_parse(&d->login, pw->pw_name, strlen(pw->pw_name),
+			    true, NULL) == 0)
+			return;
+	}
+	snprintf(text, sizeof(text), "uid%u", (unsigned)getuid());
+	address_parse(&d->login, text, strlen(text), true, NULL);
 }
 
 /* -f: an address, in whatever form, or nothing at all for <>. */
@@ -108,25 +109,25 @@ static int find_sender(struct delivery *d, struct err *err)
 	d->sender = d->login;
 	if (text == NULL)
 		return 0;
-	if (strcmp(text, "") == 0 || strcmp(text, "<>") == 0) {
-		memset(&d->sender, 0, sizeof(d->sender));
+	memset(&d->sender, 0, sizeof(d->sender));
+	if (strcmp(text, "") == 0 || strcmp(text, "<>") == 0)
 		return 0;
-	}
 	mailbox_first(&box, text, strlen(text));
 	if (box.address.text[0] == '\0')
 		return err_set(
 			err, ERR_SYNTAX, "-f %.100s: this is no address", text);
 	d->sender = box.address;
-	return recipients_qualify(&d->sender, d->host, err);
+	return 0;
 }
 
 /* --- for whom ------------------------------------------------------------- */
 
-static void on_bad(void *arg, const char *text, const char *why)
+static void on_bad(void *arg, const char *text)
 {
 	struct delivery *d = arg;
 
-	fprintf(stderr, "gmrelay-sendmail: not sent to %s: %s\n", text, why);
+	fprintf(stderr,
+		"gmrelay-sendmail: not sent to %s: this is no address\n", text);
 	d->status = EX_NOUSER;
 }
 
@@ -277,7 +278,8 @@ int deliver(const struct options *options, const struct rights *rights)
 	int status;
 
 	find_host(&d);
-	recipients_init(&d.rcpts, d.host);
+	find_user(&d);
+	recipients_init(&d.rcpts);
 	d.rcpts.on_bad = on_bad;
 	d.rcpts.arg = &d;
 	message_init(&d.message, options->keep_dots);
@@ -286,8 +288,6 @@ int deliver(const struct options *options, const struct rights *rights)
 		"message");
 	if (options->rcpt_count == 0 && !options->from_header)
 		status = fail(EX_USAGE, &err);
-	else if (find_user(&d, &err) != 0)
-		status = fail(EX_NOUSER, &err);
 	else if (find_sender(&d, &err) != 0)
 		status = fail(EX_USAGE, &err);
 	else if (message_read(&d.message, STDIN_FILENO, &err) != 0)

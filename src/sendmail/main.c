@@ -77,7 +77,7 @@ static int run_queue(const struct options *o, const struct rights *rights)
 static int run_aliases(const struct options *o, const struct rights *rights)
 {
 	(void)o;
-	puts("gmrelayd reads /etc/aliases when it starts or is reloaded; "
+	puts("gmrelayd reads its aliases when it starts or is reloaded; "
 	     "reloading it now");
 	fflush(stdout);
 	return become_ctl(rights, "reload", NULL);

@@ -16,10 +16,9 @@
 
 enum { BAD_SHOWN_MAX = 100 };
 
-void recipients_init(struct recipients *r, const char *domain)
+void recipients_init(struct recipients *r)
 {
 	memset(r, 0, sizeof(*r));
-	r->domain = domain;
 }
 
 void recipients_free(struct recipients *r)
@@ -32,8 +31,7 @@ void recipients_free(struct recipients *r)
 	memset(r, 0, sizeof(*r));
 }
 
-static void tell_bad(
-	struct recipients *r, const struct mailbox_item *item, const char *why)
+static void tell_bad(struct recipients *r, const struct mailbox_item *item)
 {
 	char shown[BAD_SHOWN_MAX + 1];
 	size_t i;
@@ -44,7 +42,7 @@ static void tell_bad(
 	shown[i] = '\0';
 	r->bad++;
 	if (r->on_bad != NULL)
-		r->on_bad(r->arg, shown, why);
+		r->on_bad(r->arg, shown);
 }
 
 static bool has(const struct recipients *r, const char *address)
@@ -74,32 +72,16 @@ static int keep(struct recipients *r, const char *address, struct err *err)
 	return 0;
 }
 
-int recipients_qualify(struct address *a, const char *domain, struct err *err)
-{
-	char text[ADDRESS_MAX + 1];
-
-	if (a->text[a->local_len] != '\0')
-		return 0;
-	if (snprintf(text, sizeof(text), "%s@%s", a->text, domain) >=
-		(int)sizeof(text))
-		return err_set(err, ERR_LIMIT, "the address is too long");
-	return address_parse(a, text, strlen(text), false, err);
-}
-
 int recipients_add(
 	struct recipients *r, const char *text, size_t len, struct err *err)
 {
 	struct mailbox_item item;
 	struct mailbox_list list;
-	struct err why;
 
 	mailbox_list_begin(&list, text, len);
 	while (mailbox_list_next(&list, &item) > 0) {
 		if (item.address.text[0] == '\0')
-			tell_bad(r, &item, "this is no address");
-		else if (recipients_qualify(&item.address, r->domain, &why) !=
-			 0)
-			tell_bad(r, &item, why.text);
+			tell_bad(r, &item);
 		else if (keep(r, item.address.text, err) != 0)
 			return -1;
 	}

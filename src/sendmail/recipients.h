@@ -8,26 +8,22 @@
 #define GMRELAY_SENDMAIL_RECIPIENTS_H
 
 #include "base/err.h"
-#include "proto/address.h"
 
 #include <stddef.h>
 
 struct recipients {
-	const char *domain; /* for addresses without one; borrowed */
 	/* What was written is no address; NULL is fine. */
-	void (*on_bad)(void *arg, const char *text, const char *why);
+	void (*on_bad)(void *arg, const char *text);
 	void *arg;
-	char **all; /* canonical, each once */
+	char **all; /* canonical, each once; some without a domain: what they
+		       mean is the daemon's to say */
 	size_t count;
 	size_t cap;
 	size_t bad;
 };
 
-void recipients_init(struct recipients *r, const char *domain);
+void recipients_init(struct recipients *r);
 void recipients_free(struct recipients *r);
-
-/* Gives an address without a domain this one. Returns 0, -1 with err. */
-int recipients_qualify(struct address *a, const char *domain, struct err *err);
 
 /* Adds what one argument, or the value of one field, holds: addresses with
  * commas between them. Returns 0; -1 with err: too many, no memory. */

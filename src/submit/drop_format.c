@@ -79,7 +79,7 @@ static int check_address(
 {
 	struct address address;
 
-	if (address_parse(&address, text, strlen(text), false, err) != 0)
+	if (address_parse(&address, text, strlen(text), true, err) != 0)
 		return -1;
 	if (strcmp(address.text, text) != 0)
 		return err_set(err, ERR_SYNTAX, "an address is not canonical");

@@ -30,6 +30,7 @@ static const char *const good[] = {
 	HEAD "from a@b\nto \"x y\"@d\n\n",
 	HEAD "from a@b\nto \xc3\xbc@d\n\n",
 	HEAD "to c@d\nfrom a@b\n\n",
+	HEAD "from root\nto root\n\n",
 };
 
 static const char *const bad[] = {
@@ -53,8 +54,6 @@ static const char *const bad[] = {
 	HEAD "from a@b\nto c\001@d\n\n",
 	HEAD "from a@b\nto c\x7f@d\n\n",
 	HEAD "from a@b\nto \xff@d\n\n",
-	HEAD "from root\nto c@d\n\n",
-	HEAD "from a@b\nto root\n\n",
 	HEAD "from a@b\nto c@d.\n\n",
 	HEAD "from a@b\nto c@d\nnotify SOMETIMES\n\n",
 	HEAD "from a@b\nto c@d\nret FULL XUID=0\n\n",

@@ -29,7 +29,7 @@ static const struct vector {
 	{"To:\r\n a@b\r\n", "a@b"},
 	{"To: a@b, A@B\r\nCc: a@b\r\n", "a@b"},
 	{"To: us: a@b, X <c@d>; , e@f\r\n", "a@b c@d e@f"},
-	{"To: root, bob@b\r\n", "root@here.test bob@b"},
+	{"To: root, bob@b\r\n", "root bob@b"},
 	{"To: undisclosed-recipients:;\r\nBcc: a@b\r\n", "a@b"},
 	{"To: =?utf-8?q?J=C3=BCrgen=2C?= <a@b>\r\n", "a@b"},
 	{"To: John Doe, a@b\r\n", "a@b (John Doe)"},
@@ -50,11 +50,10 @@ static const struct vector {
 	{"X-To: a@b\r\nToo: c@d\r\nT: e@f\r\n", ""},
 };
 
-static void on_bad(void *arg, const char *text, const char *why)
+static void on_bad(void *arg, const char *text)
 {
 	struct buf *out = arg;
 
-	assert_true(why[0] != '\0');
 	buf_addf(out, "%s(%s)", out->len > 0 ? " " : "", text);
 }
 
@@ -66,7 +65,7 @@ static void read_header(const char *header, struct buf *out)
 	size_t i;
 
 	buf_init(&bad, 1000);
-	recipients_init(&r, "here.test");
+	recipients_init(&r);
 	r.on_bad = on_bad;
 	r.arg = &bad;
 	assert_int_equal(
@@ -104,14 +103,14 @@ static void arguments(void **state)
 	size_t i;
 
 	(void)state;
-	recipients_init(&r, "here.test");
+	recipients_init(&r);
 	assert_int_equal(recipients_add(&r, "a@b,c@d", 7, &err), 0);
 	assert_int_equal(recipients_add(&r, "root", 4, &err), 0);
 	assert_int_equal(recipients_add(&r, "", 0, &err), 0);
 	assert_int_equal(recipients_add(&r, "X <e@f>", 7, &err), 0);
 	assert_int_equal(r.count, 4);
 	assert_int_equal(r.bad, 0);
-	assert_string_equal(r.all[2], "root@here.test");
+	assert_string_equal(r.all[2], "root");
 	assert_string_equal(r.all[3], "e@f");
 	assert_int_equal(
 		recipients_add(&r, "a@b\r\nRCPT TO:<x@y>", 19, &err), 0);
@@ -129,7 +128,7 @@ static void too_many(void **state)
 	int i, rc = 0;
 
 	(void)state;
-	recipients_init(&r, "here.test");
+	recipients_init(&r);
 	for (i = 0; i <= DROP_RECIPIENTS_MAX && rc == 0; i++) {
 		snprintf(text, sizeof(text), "%d@b", i);
 		rc = recipients_add(&r, text, strlen(text), &err);
