@@ -34,6 +34,8 @@ libgmrelay_a_SOURCES = \
 	src/base/log.h \
 	src/base/password_hash.c \
 	src/base/password_hash.h \
+	src/base/quirk.c \
+	src/base/quirk.h \
 	src/base/role.h \
 	src/base/secret_file.c \
 	src/base/secret_file.h \

@@ -8,6 +8,7 @@
 
 #include "proto/address.h"
 
+#include "base/quirk.h"
 #include "base/util.h"
 
 #include <arpa/inet.h>
@@ -28,6 +29,7 @@ struct parts {
 	bool qualified;
 	char domain[ADDRESS_DOMAIN_MAX];
 	size_t domain_len;
+	unsigned quirks;
 };
 
 static bool is_alnum(char c)
@@ -189,8 +191,10 @@ static int take_domain(
 	size_t from = 0, i;
 	bool name = true;
 
-	if (len > 1 && text[len - 1] == '.')
+	if (len > 1 && text[len - 1] == '.') {
+		parts->quirks |= QUIRK_BIT(QUIRK_TRAILING_DOT);
 		len--;
+	}
 	if (len > ADDRESS_DOMAIN_MAX)
 		return err_set(err, ERR_LIMIT,
 			"the domain is longer than %d bytes",
@@ -241,6 +245,7 @@ static int put_address(
 	size_t len, i;
 
 	memset(out, 0, sizeof(*out));
+	out->quirks = parts->quirks;
 	if (put_local(out, parts, err) != 0) {
 		memset(out, 0, sizeof(*out));
 		return -1;
@@ -275,6 +280,8 @@ int address_parse(struct address *out, const char *text, size_t len,
 	if (rc != 0)
 		return -1;
 	parts.qualified = used < len;
+	if (!parts.qualified)
+		parts.quirks |= QUIRK_BIT(QUIRK_UNQUALIFIED);
 	if (!parts.qualified && !unqualified_ok)
 		return err_set(err, ERR_SYNTAX,
 			"%.*s needs a domain, as in %.*s@example.com",
@@ -393,36 +400,54 @@ static size_t locate_strictly(const struct span *in, struct span *path)
 	return close + 1;
 }
 
+/* A path without an opening bracket. Returns how far it reaches. */
+static size_t locate_bare(const struct span *in, size_t from, struct span *path)
+{
+	size_t end = find(in, from, " \t");
+
+	*path = (struct span){in->text + from, end - from};
+	while (path->len > 0 && path->text[path->len - 1] == '>')
+		path->len--;
+	return path->len > 0 ? end : 0;
+}
+
 /* The path in whatever devices send; see address_parse_path(). Returns how far
  * it reaches. */
-static size_t locate(const struct span *in, struct span *path)
+static size_t locate(const struct span *in, struct span *path, unsigned *quirks)
 {
-	size_t from, end;
+	size_t from, end, opened = 0, closed = 0;
 
 	for (from = 0; from < in->len && is_space(in->text[from]);)
 		from++;
+	if (from > 0)
+		*quirks |= QUIRK_BIT(QUIRK_STRAY_SPACE);
 	end = find(in, from, "<");
 	if (end == in->len) {
-		end = find(in, from, " \t");
-		*path = (struct span){in->text + from, end - from};
-		while (path->len > 0 && path->text[path->len - 1] == '>')
-			path->len--;
-		return path->len > 0 ? end : 0;
+		*quirks |= QUIRK_BIT(QUIRK_NO_BRACKETS);
+		return locate_bare(in, from, path);
 	}
-	while (end < in->len && in->text[end] == '<') {
+	if (end > from)
+		*quirks |= QUIRK_BIT(QUIRK_NAME_IN_PATH);
+	for (; end < in->len && in->text[end] == '<'; opened++) {
 		from = end + 1;
 		end = find(in, from, "<>");
 	}
 	if (end == in->len)
 		end = find(in, from, " \t");
 	*path = trimmed(in->text + from, end - from);
-	while (end < in->len && in->text[end] == '>')
+	if (path->len < end - from)
+		*quirks |= QUIRK_BIT(QUIRK_STRAY_SPACE);
+	for (; end < in->len && in->text[end] == '>'; closed++)
 		end++;
+	if (closed == 0)
+		*quirks |= QUIRK_BIT(QUIRK_NO_BRACKETS);
+	if (opened > 1 || closed > 1)
+		*quirks |= QUIRK_BIT(QUIRK_DOUBLED_BRACKETS);
 	return end;
 }
 
 /* Drops a display name inside the brackets: <"Front door" cam@example.com>. */
-static int drop_name(struct span *path, struct err *err)
+static int drop_name(struct span *path, unsigned *quirks, struct err *err)
 {
 	size_t gap, at;
 
@@ -434,6 +459,7 @@ static int drop_name(struct span *path, struct err *err)
 			return err_set(err, ERR_SYNTAX,
 				"a space stands in the address");
 		*path = trimmed(path->text + gap, path->len - gap);
+		*quirks |= QUIRK_BIT(QUIRK_NAME_IN_PATH);
 	}
 	return 0;
 }
@@ -441,7 +467,7 @@ static int drop_name(struct span *path, struct err *err)
 /* Drops "@a,@b:" (RFC 5321 4.1.2 A-d-l, appendix C). */
 static int drop_route(struct span *path, struct err *err)
 {
-	struct parts scratch;
+	struct parts scratch = {.quirks = 0};
 	const char *p = path->text, *end = path->text + path->len;
 	size_t n;
 	bool literal;
@@ -480,8 +506,12 @@ static int parse_inside(struct address *out, struct span path, bool null_ok,
 		return -1;
 	is_postmaster = !null_ok && path.len == sizeof(postmaster) - 1 &&
 			same(path.text, postmaster, path.len);
-	return address_parse(
-		out, path.text, path.len, tolerant || is_postmaster, err);
+	if (address_parse(out, path.text, path.len, tolerant || is_postmaster,
+		    err) != 0)
+		return -1;
+	if (is_postmaster)
+		out->quirks &= ~QUIRK_BIT(QUIRK_UNQUALIFIED);
+	return 0;
 }
 
 int address_parse_path(struct address *out, const char *text, size_t len,
@@ -489,19 +519,22 @@ int address_parse_path(struct address *out, const char *text, size_t len,
 {
 	const struct span in = {text, len};
 	struct span path = {text, 0};
+	unsigned quirks = 0;
 	size_t used;
 
-	used = tolerant ? locate(&in, &path) : locate_strictly(&in, &path);
+	used = tolerant ? locate(&in, &path, &quirks)
+			: locate_strictly(&in, &path);
 	if (used == 0 || (path.len == 0 && text[used - 1] != '>'))
 		return err_set(err, ERR_SYNTAX,
 			"an address in angle brackets is missing");
 	if (used < len && !is_space(text[used]))
 		return err_set(
 			err, ERR_SYNTAX, "a space must follow the address");
-	if (tolerant && drop_name(&path, err) != 0)
+	if (tolerant && drop_name(&path, &quirks, err) != 0)
 		return -1;
 	if (parse_inside(out, path, null_ok, tolerant, err) != 0)
 		return -1;
+	out->quirks |= quirks;
 	*used_out = used;
 	return 0;
 }

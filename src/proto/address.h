@@ -20,6 +20,7 @@ struct address {
 	char text[ADDRESS_MAX + 1]; /* local@domain, canonical; "" is <> */
 	size_t local_len;           /* octets before the '@' */
 	bool utf8;                  /* needs SMTPUTF8 (RFC 6531) */
+	unsigned quirks;            /* what was overlooked: base/quirk.h */
 };
 
 /* Parses one addr-spec of len bytes, without angle brackets. The local part is

@@ -6,6 +6,7 @@
 
 #include "proto/command.h"
 
+#include "base/quirk.h"
 #include "base/util.h"
 
 #include <string.h>
@@ -122,6 +123,8 @@ int command_parse(
 			return err_set(err, ERR_SYNTAX,
 				"the command holds a NUL or a bare CR");
 	skip_spaces(&in);
+	if (in.p > line)
+		out->quirks |= QUIRK_BIT(QUIRK_LEADING_SPACE);
 	while (in.end > in.p && is_space(in.end[-1]))
 		in.end--;
 	if (in.p == in.end)
@@ -129,8 +132,11 @@ int command_parse(
 	word = in.p;
 	n = take_word(&in);
 	if (n <= VERB_MAX && is_word(word, n))
-		for (i = 0; i < n; i++)
+		for (i = 0; i < n; i++) {
 			out->verb[i] = upper(word[i]);
+			if (out->verb[i] != word[i])
+				out->quirks |= QUIRK_BIT(QUIRK_LOWER_CASE);
+		}
 	skip_spaces(&in);
 	out->arg = in.p;
 	out->arg_len = (size_t)(in.end - in.p);
@@ -197,10 +203,12 @@ static struct param split_param(const char *text, size_t len)
 }
 
 static int unknown_param(
-	const struct param *param, bool tolerant, struct err *err)
+	const struct param *param, unsigned *quirks, struct err *err)
 {
-	if (tolerant)
+	if (quirks != NULL) {
+		*quirks |= QUIRK_BIT(QUIRK_UNKNOWN_PARAMETER);
 		return 0;
+	}
 	if (!is_word(param->keyword, param->keyword_len))
 		return err_set(err, ERR_SYNTAX,
 			"what follows the address is no parameter");
@@ -210,8 +218,9 @@ static int unknown_param(
 		(int)param->keyword_len, param->keyword);
 }
 
+/* Unknown ones are overlooked where quirks is not NULL. */
 static int take_params(struct reader *in, const struct param_row *rows,
-	struct command_mail *mail, bool tolerant, struct err *err)
+	struct command_mail *mail, unsigned *quirks, struct err *err)
 {
 	unsigned seen = 0; /* a bit a row */
 	const char *text;
@@ -227,7 +236,7 @@ static int take_params(struct reader *in, const struct param_row *rows,
 				    rows[row].keyword))
 				break;
 		if (rows[row].keyword == NULL)
-			rc = unknown_param(&param, tolerant, err);
+			rc = unknown_param(&param, quirks, err);
 		else if ((seen & 1U << row) != 0)
 			rc = err_set(err, ERR_LIMIT, "%s is there twice",
 				rows[row].keyword);
@@ -238,16 +247,18 @@ static int take_params(struct reader *in, const struct param_row *rows,
 	return rc;
 }
 
-/* Takes "FROM:" or "TO:". */
+/* Takes "FROM:" or "TO:"; spaces only where quirks is not NULL. */
 static int take_label(
-	struct reader *in, const char *label, bool tolerant, struct err *err)
+	struct reader *in, const char *label, unsigned *quirks, struct err *err)
 {
 	size_t len = strlen(label);
 
 	if ((size_t)(in->end - in->p) >= len && is(in->p, len, label)) {
 		in->p += len;
-		if (tolerant)
+		if (quirks != NULL && in->p < in->end && is_space(*in->p)) {
+			*quirks |= QUIRK_BIT(QUIRK_STRAY_SPACE);
 			skip_spaces(in);
+		}
 		if (in->p < in->end && *in->p == ':') {
 			in->p++;
 			return 0;
@@ -274,24 +285,32 @@ int command_parse_mail(struct command_mail *out, const char *arg, size_t len,
 	bool tolerant, struct err *err)
 {
 	struct reader in = {arg, arg + len};
+	unsigned quirks = 0;
 
 	memset(out, 0, sizeof(*out));
-	if (take_label(&in, "FROM", tolerant, err) != 0 ||
-		take_path(&in, &out->reverse_path, true, tolerant, err) != 0)
+	if (take_label(&in, "FROM", tolerant ? &quirks : NULL, err) != 0 ||
+		take_path(&in, &out->reverse_path, true, tolerant, err) != 0 ||
+		take_params(&in, mail_params, out, tolerant ? &quirks : NULL,
+			err) != 0)
 		return -1;
-	return take_params(&in, mail_params, out, tolerant, err);
+	out->reverse_path.quirks |= quirks;
+	return 0;
 }
 
 int command_parse_rcpt(struct address *out, const char *arg, size_t len,
 	bool tolerant, struct err *err)
 {
 	struct reader in = {arg, arg + len};
+	unsigned quirks = 0;
 
 	memset(out, 0, sizeof(*out));
-	if (take_label(&in, "TO", tolerant, err) != 0 ||
-		take_path(&in, out, false, tolerant, err) != 0)
+	if (take_label(&in, "TO", tolerant ? &quirks : NULL, err) != 0 ||
+		take_path(&in, out, false, tolerant, err) != 0 ||
+		take_params(&in, rcpt_params, NULL, tolerant ? &quirks : NULL,
+			err) != 0)
 		return -1;
-	return take_params(&in, rcpt_params, NULL, tolerant, err);
+	out->quirks |= quirks;
+	return 0;
 }
 
 int command_parse_bdat(

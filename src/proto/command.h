@@ -21,6 +21,7 @@ struct command {
 	char verb[VERB_MAX + 1]; /* upper case; "" when it is no word */
 	const char *arg;         /* white space around it removed */
 	size_t arg_len;
+	unsigned quirks; /* what was overlooked: base/quirk.h */
 };
 
 /* Splits a line (no line end). Returns 0; -1 with err when it holds NUL, CR or
@@ -31,7 +32,7 @@ int command_parse(
 enum command_body { COMMAND_BODY_7BIT, COMMAND_BODY_8BITMIME };
 
 struct command_mail {
-	struct address reverse_path;
+	struct address reverse_path; /* its quirks: those of the whole line */
 	bool has_size;
 	uint64_t size; /* RFC 1870: octets */
 	enum command_body body;
@@ -45,7 +46,7 @@ struct command_mail {
 int command_parse_mail(struct command_mail *out, const char *arg, size_t len,
 	bool tolerant, struct err *err);
 
-/* The argument of RCPT: "TO:<path> [parameters]"; as above. */
+/* The argument of RCPT: "TO:<path> [parameters]"; as above, the quirks too. */
 int command_parse_rcpt(struct address *out, const char *arg, size_t len,
 	bool tolerant, struct err *err);
 

@@ -18,8 +18,8 @@ int line_split(
 {
 	const char *lf = len > 0 ? memchr(data, '\n', len) : NULL;
 
+	memset(out, 0, sizeof(*out));
 	out->text = data;
-	out->len = 0;
 	if (lf == NULL) {
 		/* max bytes without an end: with it, it is beyond max */
 		if (len >= s->max)
@@ -35,5 +35,7 @@ int line_split(
 	out->len = out->used - 1;
 	while (out->len > 0 && data[out->len - 1] == '\r')
 		out->len--;
+	out->bare_lf = out->used - out->len == 1;
+	out->bare_cr = out->used - out->len > 2;
 	return 1;
 }

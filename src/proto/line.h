@@ -23,7 +23,9 @@ struct line_splitter {
 struct line {
 	const char *text; /* into the caller's bytes, no line end */
 	size_t len;
-	size_t used; /* bytes the caller must drop before the next call */
+	size_t used;  /* bytes the caller must drop before the next call */
+	bool bare_lf; /* it ended in LF alone */
+	bool bare_cr; /* in more CRs than one */
 };
 
 void line_splitter_init(struct line_splitter *s, size_t max);

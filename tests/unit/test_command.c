@@ -3,6 +3,7 @@
  */
 #include "config.h"
 
+#include "base/quirk.h"
 #include "base/util.h"
 #include "proto/command.h"
 
@@ -10,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,6 +189,10 @@ static void check_mail(const struct mail_vector *v, bool tolerant)
 			err.kind, err.text);
 	if (wanted != ERR_NONE)
 		return;
+	/* what was overlooked is told, and nothing else */
+	if ((mail.reverse_path.quirks == 0) != (v->strict == ERR_NONE))
+		fail_msg("\"%s\" tolerant=%d: quirks %#x", v->in, tolerant,
+			mail.reverse_path.quirks);
 	assert_string_equal(mail.reverse_path.text, v->path);
 	assert_int_equal(mail.has_size, v->size >= 0);
 	assert_true(mail.size == (v->size >= 0 ? (uint64_t)v->size : 0));
@@ -202,6 +208,88 @@ static void test_mail(void **state)
 	for (i = 0; i < COUNT_OF(mails); i++) {
 		check_mail(&mails[i], false);
 		check_mail(&mails[i], true);
+	}
+}
+
+static const struct quirk_vector {
+	const char *in;
+	unsigned quirks;
+} mail_quirks[] = {
+	{"FROM:<a@b> SIZE=1 BODY=7BIT SMTPUTF8", 0},
+	{"from:<>", 0},
+	{"FROM:<@x,@y:a@b>", 0},
+	{"FROM: <a@b>", QUIRK_BIT(QUIRK_STRAY_SPACE)},
+	{"FROM :<a@b>", QUIRK_BIT(QUIRK_STRAY_SPACE)},
+	{"FROM:< a@b>", QUIRK_BIT(QUIRK_STRAY_SPACE)},
+	{"FROM:a@b", QUIRK_BIT(QUIRK_NO_BRACKETS)},
+	{"FROM:<a@b", QUIRK_BIT(QUIRK_NO_BRACKETS)},
+	{"FROM:a@b>", QUIRK_BIT(QUIRK_NO_BRACKETS)},
+	{"FROM: a@b",
+		QUIRK_BIT(QUIRK_NO_BRACKETS) | QUIRK_BIT(QUIRK_STRAY_SPACE)},
+	{"FROM:<<a@b>>", QUIRK_BIT(QUIRK_DOUBLED_BRACKETS)},
+	{"FROM:<a@b>>", QUIRK_BIT(QUIRK_DOUBLED_BRACKETS)},
+	{"FROM:<<a@b>", QUIRK_BIT(QUIRK_DOUBLED_BRACKETS)},
+	{"FROM:Scanner <a@b>", QUIRK_BIT(QUIRK_NAME_IN_PATH)},
+	{"FROM:<\"Front door\" a@b>", QUIRK_BIT(QUIRK_NAME_IN_PATH)},
+	{"FROM:<a@b.>", QUIRK_BIT(QUIRK_TRAILING_DOT)},
+	{"FROM:<@x.:a@b>", 0},
+	{"FROM:<a@b> X=Y", QUIRK_BIT(QUIRK_UNKNOWN_PARAMETER)},
+	{"FROM:<a@b> <c@d>", QUIRK_BIT(QUIRK_UNKNOWN_PARAMETER)},
+};
+
+static void test_quirks_of_mail(void **state)
+{
+	struct command_mail mail;
+	struct address rcpt;
+	struct err err;
+	char text[64];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(mail_quirks); i++) {
+		assert_int_equal(
+			parse_mail(&mail, mail_quirks[i].in, true, &err), 0);
+		if (mail.reverse_path.quirks != mail_quirks[i].quirks)
+			fail_msg("\"%s\": %#x", mail_quirks[i].in,
+				mail.reverse_path.quirks);
+		/* the same for RCPT, but for MAIL's parameters and <> */
+		if (i < 2)
+			continue;
+		snprintf(text, sizeof(text), "TO%s", mail_quirks[i].in + 4);
+		assert_int_equal(command_parse_rcpt(
+					 &rcpt, text, strlen(text), true, &err),
+			0);
+		assert_int_equal(rcpt.quirks, mail_quirks[i].quirks);
+	}
+	assert_int_equal(
+		command_parse_rcpt(&rcpt, "TO:<postmaster>", 15, true, &err),
+		0);
+	assert_int_equal(rcpt.quirks, 0);
+	assert_int_equal(address_parse(&rcpt, "root", 4, true, &err), 0);
+	assert_int_equal(rcpt.quirks, QUIRK_BIT(QUIRK_UNQUALIFIED));
+}
+
+static void test_quirks_of_lines(void **state)
+{
+	static const struct quirk_vector v[] = {
+		{"EHLO x", 0},
+		{"EHLO lower", 0},
+		{"NOOP ", 0},
+		{"ehlo x", QUIRK_BIT(QUIRK_LOWER_CASE)},
+		{"Ehlo x", QUIRK_BIT(QUIRK_LOWER_CASE)},
+		{" NOOP", QUIRK_BIT(QUIRK_LEADING_SPACE)},
+		{"\tnoop", QUIRK_BIT(QUIRK_LEADING_SPACE) |
+				   QUIRK_BIT(QUIRK_LOWER_CASE)},
+	};
+	struct command c;
+	struct err err;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(v); i++) {
+		assert_int_equal(
+			command_parse(&c, v[i].in, strlen(v[i].in), &err), 0);
+		assert_int_equal(c.quirks, v[i].quirks);
 	}
 }
 
@@ -362,6 +450,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_mail),
+		cmocka_unit_test(test_quirks_of_mail),
+		cmocka_unit_test(test_quirks_of_lines),
 		cmocka_unit_test(test_largest_size),
 		cmocka_unit_test(test_error_names_the_parameter),
 		cmocka_unit_test(test_rcpt),

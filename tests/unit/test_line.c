@@ -17,32 +17,33 @@
 
 enum { MAX = 8, OUT_MAX = 4096 };
 
-/* Lines as they come, each in brackets; "!" for one that was too long. */
+/* Lines as they come, each in brackets, with "~" behind where it ended in a bare
+ * LF and "+" where in more than one CR; "!" for one that was too long. */
 static const struct vector {
 	const char *in;
 	const char *out;
 	const char *left; /* not taken at the end */
 } vectors[] = {
 	{"", "", ""},
-	{"\n", "[]", ""},
+	{"\n", "[]~", ""},
 	{"\r\n", "[]", ""},
-	{"\r\r\n", "[]", ""},
+	{"\r\r\n", "[]+", ""},
 	{"QUIT\r\n", "[QUIT]", ""},
-	{"QUIT\n", "[QUIT]", ""},
-	{"QUIT\r\r\n", "[QUIT]", ""},
+	{"QUIT\n", "[QUIT]~", ""},
+	{"QUIT\r\r\n", "[QUIT]+", ""},
 	{"a\rb\r\n", "[a\rb]", ""},
-	{"a\nb\r\nc", "[a][b]", "c"},
-	{"\n\n\r\n", "[][][]", ""},
+	{"a\nb\r\nc", "[a]~[b]", "c"},
+	{"\n\n\r\n", "[]~[]~[]", ""},
 	{"abc\r", "", "abc\r"},
 	/* max is 8, with the line end */
 	{"123456\r\n", "[123456]", ""},
-	{"1234567\n", "[1234567]", ""},
+	{"1234567\n", "[1234567]~", ""},
 	{"1234567\r\n", "!", ""},
 	{"12345678\n", "!", ""},
 	{"1234567", "", "1234567"},
 	{"12345678", "", ""},
 	{"1234567890123456789\r\nNOOP\r\n", "![NOOP]", ""},
-	{"12345678\nNOOP\n123456789\n\n", "![NOOP]![]", ""},
+	{"12345678\nNOOP\n123456789\n\n", "![NOOP]~![]~", ""},
 };
 
 /* What a session does: bytes come in pieces, lines go out. */
@@ -66,6 +67,8 @@ static void feed(struct feeder *f, const char *data, size_t len)
 			buf_add_string(&f->out, "[");
 			buf_add(&f->out, line.text, line.len);
 			buf_add_string(&f->out, "]");
+			buf_add_string(&f->out, line.bare_lf ? "~" : "");
+			buf_add_string(&f->out, line.bare_cr ? "+" : "");
 		} else if (rc == -1) {
 			buf_add_string(&f->out, "!");
 		}
