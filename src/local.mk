@@ -7,6 +7,8 @@ libgmrelay_a_SOURCES = \
 	src/base/buf.h \
 	src/base/channel.c \
 	src/base/channel.h \
+	src/base/client_record.c \
+	src/base/client_record.h \
 	src/base/conf.c \
 	src/base/conf.h \
 	src/base/conf_check.c \
@@ -112,6 +114,8 @@ libgmrelay_a_SOURCES = \
 	src/receiver/auth.h \
 	src/receiver/brake.c \
 	src/receiver/brake.h \
+	src/receiver/census.c \
+	src/receiver/census.h \
 	src/receiver/clients.c \
 	src/receiver/clients.h \
 	src/receiver/intake.c \
@@ -131,6 +135,8 @@ libgmrelay_a_SOURCES = \
 	src/receiver/session_tls.c \
 	src/receiver/tls.c \
 	src/receiver/tls.h \
+	src/receiver/tolerance.c \
+	src/receiver/tolerance.h \
 	src/receiver/transport.c \
 	src/receiver/transport.h \
 	src/receiver/users.c \

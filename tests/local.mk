@@ -11,6 +11,7 @@ unit_tests = \
 	tests/unit/test_body_limits \
 	tests/unit/test_brake \
 	tests/unit/test_buf \
+	tests/unit/test_census \
 	tests/unit/test_channel \
 	tests/unit/test_child \
 	tests/unit/test_client_auth \
@@ -79,6 +80,7 @@ unit_tests = \
 	tests/unit/test_spooldir \
 	tests/unit/test_stuff \
 	tests/unit/test_tls \
+	tests/unit/test_tolerance \
 	tests/unit/test_upstream \
 	tests/unit/test_upstream_broken \
 	tests/unit/test_upstream_mail \
@@ -102,6 +104,8 @@ tests_unit_test_receiver_SOURCES = tests/unit/test_receiver.c $(fake_journal)
 tests_unit_test_receiver_local_SOURCES = \
 	tests/unit/test_receiver_local.c $(session_fixture)
 tests_unit_test_session_SOURCES = tests/unit/test_session.c $(session_fixture)
+tests_unit_test_tolerance_SOURCES = \
+	tests/unit/test_tolerance.c $(session_fixture)
 tests_unit_test_verbs_SOURCES = tests/unit/test_verbs.c $(session_fixture)
 
 # both halves of the journal on one loop, between them and the kernel the test

@@ -1,5 +1,5 @@
 /*
- * counters.c - two shared pages, one written by each role, read by the other.
+ * counters.c - shared pages, some written by each role, read by the other.
  */
 #include "config.h"
 
@@ -17,10 +17,14 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-enum { COUNTERS_PAGE = 4096, COUNTERS_PAGES = 2 };
+enum { COUNTERS_PAGES = 2 };
 
-_Static_assert(sizeof(struct receiver_counters) <= COUNTERS_PAGE, "one page");
-_Static_assert(sizeof(struct relay_counters) <= COUNTERS_PAGE, "one page");
+/* By enum counters_side; the kernel makes whole pages of it, and only of those
+ * that are used. */
+static const size_t sizes[COUNTERS_PAGES] = {
+	[COUNTERS_RECEIVER] = sizeof(struct receiver_counters),
+	[COUNTERS_RELAY] = sizeof(struct relay_counters),
+};
 
 struct counters_page {
 	int write_fd;
@@ -45,7 +49,7 @@ static int reopen_for_reading(int fd)
 	return read_fd >= 0 ? read_fd : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
-static int page_make(struct counters_page *page, const char *name)
+static int page_make(struct counters_page *page, const char *name, size_t size)
 {
 	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 
@@ -53,7 +57,7 @@ static int page_make(struct counters_page *page, const char *name)
 	page->write_fd = memfd_create(name, flags | MFD_NOEXEC_SEAL);
 	if (page->write_fd < 0 && errno == EINVAL)
 		page->write_fd = memfd_create(name, flags);
-	if (page->write_fd < 0 || ftruncate(page->write_fd, COUNTERS_PAGE) != 0)
+	if (page->write_fd < 0 || ftruncate(page->write_fd, (off_t)size) != 0)
 		return -1;
 	/* Nobody shall shrink it under the other's feet (SIGBUS). */
 	fcntl(page->write_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
@@ -87,7 +91,7 @@ struct counters_pages *counters_pages_new(struct err *err)
 	for (i = 0; i < COUNTERS_PAGES; i++)
 		pages->pages[i] = (struct counters_page){-1, -1};
 	for (i = 0; i < COUNTERS_PAGES; i++) {
-		if (page_make(&pages->pages[i], names[i]) == 0)
+		if (page_make(&pages->pages[i], names[i], sizes[i]) == 0)
 			continue;
 		err_errno(err, "cannot make the page of the counters");
 		counters_pages_free(&pages);
@@ -108,11 +112,11 @@ void counters_pages_free(struct counters_pages **pages)
 	*pages = NULL;
 }
 
-static void *page_map(const struct counters_page *page, int writable)
+static void *page_map(
+	const struct counters_page *page, size_t size, int writable)
 {
-	return mmap(NULL, COUNTERS_PAGE,
-		writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
-		writable ? page->write_fd : page->read_fd, 0);
+	return mmap(NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+		MAP_SHARED, writable ? page->write_fd : page->read_fd, 0);
 }
 
 int counters_map(struct counters_pages *pages, enum counters_side side,
@@ -122,7 +126,7 @@ int counters_map(struct counters_pages *pages, enum counters_side side,
 	int i, rc = 0;
 
 	for (i = 0; i < COUNTERS_PAGES; i++) {
-		maps[i] = page_map(&pages->pages[i], i == (int)side);
+		maps[i] = page_map(&pages->pages[i], sizes[i], i == (int)side);
 		if (maps[i] == MAP_FAILED)
 			rc = err_errno(err, "cannot map the counters");
 		page_close(&pages->pages[i]);
@@ -130,7 +134,7 @@ int counters_map(struct counters_pages *pages, enum counters_side side,
 	if (rc != 0) {
 		for (i = 0; i < COUNTERS_PAGES; i++)
 			if (maps[i] != MAP_FAILED)
-				munmap(maps[i], COUNTERS_PAGE);
+				munmap(maps[i], sizes[i]);
 		return -1;
 	}
 	out->receiver = maps[COUNTERS_RECEIVER];

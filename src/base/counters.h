@@ -1,5 +1,5 @@
 /*
- * counters.h - two shared pages, one written by each role, read by the other.
+ * counters.h - shared pages, some written by each role, read by the other.
  * Used by:    parent (makes them), receiver and relay (count), relay/control
  *             (shows both).
  * Invariant:  the other role's page is mapped from a read-only descriptor, so
@@ -9,6 +9,7 @@
 #ifndef GMRELAY_BASE_COUNTERS_H
 #define GMRELAY_BASE_COUNTERS_H
 
+#include "base/client_record.h"
 #include "base/err.h"
 
 #include <stdint.h>
@@ -23,6 +24,8 @@ struct receiver_counters {
 	_Atomic uint64_t rejected; /* messages or recipients answered 5xx */
 	_Atomic uint64_t deferred; /* messages answered 4xx: disk, limits */
 	_Atomic uint64_t open_sessions;
+	struct client_record clients[CLIENT_RECORDS_MAX]; /* in use: the first
+							     ones */
 };
 
 /* Written by the relay. */
@@ -46,7 +49,7 @@ enum counters_side { COUNTERS_RECEIVER, COUNTERS_RELAY };
 
 struct counters_pages; /* the parent's, made before it forks */
 
-/* Makes both pages. Returns NULL with err. */
+/* Makes the pages. Returns NULL with err. */
 struct counters_pages *counters_pages_new(struct err *err);
 
 /* Closes the descriptors; what was mapped stays. NULL inside is fine. */

@@ -185,6 +185,27 @@ static bool is_label(const char *text, size_t len)
 	return !ascii || len <= LABEL_MAX;
 }
 
+bool address_is_host(const char *text, size_t len)
+{
+	size_t from = 0, i;
+
+	if (is_literal(text, len))
+		return true;
+	if (len == 0 || len > ADDRESS_DOMAIN_MAX)
+		return false;
+	for (i = 0; i <= len; i++) {
+		if (i < len && text[i] != '.') {
+			if (text[i] == '_' || (unsigned char)text[i] >= 0x80)
+				return false;
+			continue;
+		}
+		if (!is_label(text + from, i - from))
+			return false;
+		from = i + 1;
+	}
+	return true;
+}
+
 static int take_domain(
 	struct parts *parts, const char *text, size_t len, struct err *err)
 {

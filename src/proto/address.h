@@ -50,6 +50,10 @@ bool address_is_routable(const struct address *address);
 /* True when the domain is localhost or localhost.localdomain. */
 bool address_is_localhost(const struct address *address);
 
+/* True for what RFC 5321 4.1.1.1 lets HELO and EHLO say: the name of a host, to
+ * the letter, or an address literal. */
+bool address_is_host(const char *text, size_t len);
+
 /* Addresses are the same: domains without regard to case, local parts
  * likewise, as Gmail does. */
 bool address_same(const char *a, const char *b);

@@ -19,6 +19,7 @@ static int identify_user(struct peer *out, int fd)
 	snprintf(out->text, sizeof(out->text), "uid %u", cred.uid);
 	snprintf(out->literal, sizeof(out->literal), "uid %u", cred.uid);
 	snprintf(out->log, sizeof(out->log), "\"uid %u\"", cred.uid);
+	out->uid = cred.uid;
 	out->local = true;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 struct session;
 
@@ -22,6 +23,7 @@ struct session;
 struct peer {
 	enum listener_kind kind;
 	struct in6_addr address; /* IPv4 as ::ffff:a.b.c.d; SMTP alone */
+	uid_t uid;               /* by a Unix socket alone */
 	bool local;              /* this machine: not limited per address */
 	char text[ENVELOPE_CLIENT_MAX + 1]; /* "10.0.0.31", "uid 1000" */
 	char log[ENVELOPE_CLIENT_MAX + 3];  /* text, quoted where it must be */

@@ -11,6 +11,7 @@
 #include "receiver/intake.h"
 
 #include "base/date.h"
+#include "base/quirk.h"
 #include "base/util.h"
 #include "proto/header.h"
 #include "spool/envelope.h"
@@ -248,6 +249,29 @@ uint64_t intake_id(const struct intake *in)
 uint64_t intake_size(const struct intake *in)
 {
 	return in->size;
+}
+
+unsigned intake_quirks(const struct intake *in)
+{
+	static const struct {
+		enum header_repair repair;
+		enum quirk quirk;
+	} rows[] = {
+		{HEADER_ADDED_DATE, QUIRK_NO_DATE},
+		{HEADER_ADDED_MESSAGE_ID, QUIRK_NO_MESSAGE_ID},
+		{HEADER_ADDED_FROM, QUIRK_NO_FROM},
+	};
+	unsigned quirks = 0;
+	size_t i;
+
+	if (in->decoder.bare_lf)
+		quirks |= QUIRK_BIT(QUIRK_BARE_LF);
+	if (in->decoder.bare_cr)
+		quirks |= QUIRK_BIT(QUIRK_BARE_CR);
+	for (i = 0; i < COUNT_OF(rows); i++)
+		if ((in->repairs & rows[i].repair) != 0)
+			quirks |= QUIRK_BIT(rows[i].quirk);
+	return quirks;
 }
 
 unsigned intake_repairs(const struct intake *in)

@@ -91,6 +91,9 @@ void intake_commit(struct intake *in, struct envelope *env);
 uint64_t intake_id(const struct intake *in);
 uint64_t intake_size(const struct intake *in); /* as it came */
 
+/* What was wrong with it, after intake_end: base/quirk.h. */
+unsigned intake_quirks(const struct intake *in);
+
 /* What was repaired, for the log: enum header_repair. */
 unsigned intake_repairs(const struct intake *in);
 

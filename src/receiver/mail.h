@@ -9,6 +9,7 @@
 #define GMRELAY_RECEIVER_MAIL_H
 
 #include "base/buf.h"
+#include "base/quirk.h"
 #include "proto/command.h"
 #include "receiver/intake.h"
 #include "receiver/replies.h"
@@ -35,8 +36,9 @@ struct mail {
 	uint32_t *hashes; /* of the recipients, in the envelope's order: one
 			     that comes again is found without comparing all */
 	size_t hash_cap;
-	unsigned refused;       /* recipients */
 	struct buf local_rcpts; /* "root,scan": what became others */
+	unsigned refused;       /* recipients */
+	enum quirk against;     /* RX_STRICT_TEXT: this is why */
 	int64_t began_ms;
 	int64_t ended_ms; /* the last byte of the message */
 };

@@ -23,6 +23,7 @@ struct reply_row {
 
 /* clang-format off */
 #define ROW(code, enhanced, text) {code, enhanced, #code " " enhanced, text}
+#define STRICT "not taken by the setting syntax: "
 #define PLAIN(code, text) {code, NULL, #code, text}
 
 static const struct reply_row rows[RX_REPLY_COUNT] = {
@@ -84,6 +85,12 @@ static const struct reply_row rows[RX_REPLY_COUNT] = {
 		"out: "),
 	[RX_ALIAS_TOO_LARGE] = ROW(550, "5.5.3",
 		"its alias has more addresses than max-recipients: "),
+	/* behind these: what it was */
+	[RX_STRICT_LINE] = ROW(500, "5.5.2", STRICT),
+	[RX_STRICT_ARGUMENT] = ROW(501, "5.5.4", STRICT),
+	[RX_STRICT_PARAMETER] = ROW(555, "5.5.4", STRICT),
+	[RX_STRICT_ORDER] = ROW(503, "5.5.1", STRICT),
+	[RX_STRICT_TEXT] = ROW(554, "5.6.0", STRICT),
 
 	[RX_TOO_BIG] = ROW(552, "5.3.4", "message too big: "),
 	[RX_NUL] = ROW(554, "5.6.0", "the message holds NUL bytes"),

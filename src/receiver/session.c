@@ -32,6 +32,7 @@ void session_shared_init(struct session_shared *shared)
 	const int64_t ms = shared->conf->client_timeout_ms;
 
 	clients_init(&shared->clients);
+	census_init(&shared->census, shared->counters->clients);
 	shared->idle_timeout.tv_sec = (time_t)(ms / 1000);
 	shared->idle_timeout.tv_usec = (suseconds_t)(ms % 1000 * 1000);
 	shared->turn = xcalloc(1, SESSION_TURN_MAX);
@@ -80,6 +81,12 @@ void session_reply_detail(
 	}
 	if (rx_reply_add(&s->out, reply, detail) != 0)
 		s->gone = true;
+}
+
+void session_count_refused(struct session *s)
+{
+	s->shared->counters->rejected++;
+	census_refused(&s->shared->census, &s->peer);
 }
 
 void session_reply(struct session *s, enum rx_reply reply)
@@ -151,7 +158,7 @@ static enum session_next take_command(
 	if (rc < 0)
 		session_reply(s, RX_LINE_TOO_LONG);
 	else
-		next = verbs_dispatch(s, line.text, line.len);
+		next = verbs_dispatch(s, &line, len > line.used);
 	s->spoke = true;
 	return s->expelled ? SESSION_CLOSE : next;
 }
@@ -221,6 +228,8 @@ static enum session_next read_and_take(struct session *s)
 			      result == TRANSPORT_WAIT_WRITE))
 		return SESSION_CONTINUE;
 	if (n == 0) {
+		if (s->spoke && s->state != SESSION_CLOSING)
+			s->quirks |= QUIRK_BIT(QUIRK_NO_QUIT);
 		/* one that sends no more may still read */
 		s->gone = result == TRANSPORT_BROKEN || s->out.len == 0;
 		return SESSION_CLOSE;
@@ -280,6 +289,8 @@ static void session_free(struct session **sp)
 	if (!s->gone && !s->polite)
 		transport_drop_unread(
 			&s->transport, shared->turn, SESSION_TURN_MAX);
+	if (s->spoke || s->quirks != 0)
+		census_quirks(&shared->census, &s->peer, s->quirks);
 	clients_remove(&shared->clients, &s->client);
 	shared->counters->open_sessions--;
 	event_free(s->read_event);

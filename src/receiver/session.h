@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "proto/line.h"
+#include "receiver/census.h"
 #include "receiver/clients.h"
 #include "receiver/mail.h"
 #include "receiver/replies.h"
@@ -86,6 +87,7 @@ struct session_shared {
 	struct journal *journal;
 	struct receiver_counters *counters;
 	struct clients clients;
+	struct census census;
 	struct timeval idle_timeout;
 	char host[SESSION_HOST_MAX + 1];      /* by that name we go */
 	char id_domain[SESSION_HOST_MAX + 1]; /* for Message-IDs */
@@ -131,6 +133,7 @@ struct session {
 	bool esmtp;
 	bool expelled; /* by its errors; the reply is said */
 	unsigned errors;
+	unsigned quirks; /* base/quirk.h: since they were last counted */
 	char helo[SESSION_HELO_MAX + 1]; /* harmless for a Received line */
 	struct line_splitter splitter;
 	struct buf held; /* read and not looked at */
@@ -166,6 +169,9 @@ bool session_tls_is_on(const struct session *s);
 
 /* Drops the transaction, if there is one. */
 void session_reset(struct session *s);
+
+/* Counts a sender or recipient that was refused. */
+void session_count_refused(struct session *s);
 
 /* The largest message taken, in octets. */
 uint64_t session_size_max(const struct session *s);

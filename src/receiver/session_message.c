@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "proto/local.h"
 #include "receiver/tls.h"
+#include "receiver/tolerance.h"
 
 #include <stdio.h>
 
@@ -42,8 +43,16 @@ static void say_outcome(struct session *s, enum rx_reply reply)
 	char id[HEX64_SIZE];
 
 	mail_log_outcome(&s->mail, reply, s->peer.log, s->shared->counters);
+	census_quirks(&s->shared->census, &s->peer, s->quirks);
+	s->quirks = 0;
+	if (reply == RX_QUEUED)
+		census_accepted(&s->shared->census, &s->peer);
+	else
+		census_refused(&s->shared->census, &s->peer);
 	if (reply == RX_TOO_BIG) {
 		session_reply_too_big(s);
+	} else if (reply == RX_STRICT_TEXT) {
+		session_reply_detail(s, reply, quirk_text(s->mail.against));
 	} else if (reply == RX_QUEUED) {
 		s->errors = 0;
 		session_reply_detail(
@@ -66,6 +75,9 @@ static void end_message(struct session *s)
 
 	m->ended_ms = clock_boot_ms();
 	intake_end(m->intake);
+	m->against = tolerance_of_text(s, intake_quirks(m->intake));
+	if (m->against != QUIRK_COUNT)
+		intake_refuse(m->intake, RX_STRICT_TEXT);
 	if (intake_problem(m->intake) != RX_NONE) {
 		conclude(s, intake_problem(m->intake));
 		return;

@@ -110,6 +110,7 @@ void session_tls_too_late(struct session *s)
 	struct session_shared *shared = s->shared;
 	const char *advice;
 
+	s->quirks |= QUIRK_BIT(QUIRK_TLS_FIRST);
 	if (is_waited_for(s) && !is_known(s))
 		shared->tls_first[shared->tls_first_count++ %
 				  SESSION_TLS_FIRST_MAX] = s->peer.address;
@@ -239,6 +240,7 @@ static enum session_next first_byte(struct session *s)
 		session_greet(s);
 		return SESSION_CONTINUE;
 	}
+	s->quirks |= QUIRK_BIT(QUIRK_TLS_FIRST);
 	conn = new_conn(s, &err);
 	if (conn == NULL)
 		return fail(s, &err);

@@ -15,6 +15,7 @@
 #include "base/util.h"
 #include "proto/command.h"
 #include "proto/local.h"
+#include "receiver/tolerance.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,8 @@ enum {
 	IN_ALL = IN_NEW | IN_IDLE | IN_MAIL | IN_RCPT | IN_BDAT,
 	/* and only under TLS, where the client's profile asks for it */
 	SECURED = 1 << 16,
+	/* its reply is to be waited for (RFC 2920 3.1) */
+	ENDS_GROUP = 1 << 17,
 };
 
 /* Extensions add to the first line of EHLO's answer. */
@@ -39,7 +42,7 @@ typedef enum session_next verb_fn(
 struct verb {
 	const char *name;
 	verb_fn *run;
-	unsigned states; /* where it is legal */
+	unsigned states; /* where it is legal, and ENDS_GROUP */
 	enum rx_reply
 		refusal;  /* elsewhere; or what an unimplemented one says */
 	const char *help; /* NULL: HELP is silent about it */
@@ -99,8 +102,24 @@ static void begin_session(struct session *s, const struct command *c)
 	session_reset(s);
 }
 
+/* What is odd about a greeting. */
+static unsigned helo_quirks(const struct session *s, const struct command *c)
+{
+	unsigned quirks = 0;
+
+	if (s->state != SESSION_NEW)
+		quirks |= QUIRK_BIT(QUIRK_HELO_AGAIN);
+	if (c->arg_len == 0)
+		quirks |= QUIRK_BIT(QUIRK_EMPTY_HELO);
+	else if (!address_is_host(c->arg, c->arg_len))
+		quirks |= QUIRK_BIT(QUIRK_JUNK_HELO);
+	return quirks;
+}
+
 static enum session_next verb_helo(struct session *s, const struct command *c)
 {
+	if (!tolerance_permits(s, helo_quirks(s, c)))
+		return SESSION_CONTINUE;
 	begin_session(s, c);
 	s->esmtp = false;
 	session_reply_detail(s, RX_HELO, s->shared->host);
@@ -112,6 +131,8 @@ static enum session_next verb_ehlo(struct session *s, const struct command *c)
 	char text[EHLO_TEXT_MAX], value[32];
 	size_t i, len;
 
+	if (!tolerance_permits(s, helo_quirks(s, c)))
+		return SESSION_CONTINUE;
 	begin_session(s, c);
 	s->esmtp = true;
 	len = (size_t)snprintf(text, sizeof(text), "%s", s->shared->host);
@@ -164,20 +185,30 @@ static enum rx_reply security_refusal(const struct session *s)
 
 /* --- a transaction -------------------------------------------------------- */
 
+static unsigned mail_quirks(
+	const struct session *s, const struct command_mail *mail)
+{
+	return mail->reverse_path.quirks |
+	       (s->state == SESSION_NEW ? QUIRK_BIT(QUIRK_NO_HELO) : 0);
+}
+
 static enum session_next verb_mail(struct session *s, const struct command *c)
 {
 	struct command_mail mail;
 	struct err err;
 
-	if (command_parse_mail(&mail, c->arg, c->arg_len, true, &err) != 0 ||
-		local_qualify(&mail.reverse_path,
-			local_domain(s->shared->names), &err) != 0) {
+	if (command_parse_mail(&mail, c->arg, c->arg_len, true, &err) != 0) {
 		session_reply_detail(s,
 			err.kind == ERR_LIMIT ? RX_BAD_PARAMETER
 					      : RX_BAD_SENDER,
 			err.text);
+	} else if (!tolerance_permits(s, mail_quirks(s, &mail))) {
+		session_count_refused(s);
+	} else if (local_qualify(&mail.reverse_path,
+			   local_domain(s->shared->names), &err) != 0) {
+		session_reply_detail(s, RX_BAD_SENDER, err.text);
 	} else if (mail.has_size && mail.size > session_size_max(s)) {
-		s->shared->counters->rejected++;
+		session_count_refused(s);
 		session_reply_too_big(s);
 	} else if (mail_begin(&s->mail, &mail) != 0) {
 		session_reply(s, RX_NO_MEMORY);
@@ -205,7 +236,7 @@ static void reply_rcpt(
 	} else {
 		/* mail of this machine that would be missed */
 		s->mail.refused++;
-		s->shared->counters->rejected++;
+		session_count_refused(s);
 		log_info("refused rcpt=%s from=%s peer=%s reply=\"%s\"",
 			log_text(&to, rcpt->text),
 			log_text(&from, s->mail.env->reverse_path), s->peer.log,
@@ -223,11 +254,16 @@ static enum session_next verb_rcpt(struct session *s, const struct command *c)
 
 	if (command_parse_rcpt(&rcpt, c->arg, c->arg_len, true, &err) != 0) {
 		s->mail.refused++;
-		s->shared->counters->rejected++;
+		session_count_refused(s);
 		session_reply_detail(s,
 			err.kind == ERR_LIMIT ? RX_BAD_PARAMETER
 					      : RX_BAD_RECIPIENT,
 			err.text);
+		return SESSION_CONTINUE;
+	}
+	if (!tolerance_permits(s, rcpt.quirks)) {
+		s->mail.refused++;
+		session_count_refused(s);
 		return SESSION_CONTINUE;
 	}
 	reply = mail_add_rcpt(
@@ -334,6 +370,7 @@ static enum session_next verb_http(struct session *s, const struct command *c)
 		session_reply(s, RX_UNKNOWN);
 		return SESSION_CONTINUE;
 	}
+	s->quirks |= QUIRK_BIT(QUIRK_HTTP);
 	log_info("refused peer=%s reason=\"HTTP, not SMTP\"", s->peer.log);
 	session_reply(s, RX_HTTP);
 	return SESSION_CLOSE;
@@ -346,18 +383,18 @@ static const struct verb verbs[] = {
 	{"RCPT", verb_rcpt, IN_MAIL | IN_RCPT, RX_NEED_MAIL, "RCPT TO:<to>"},
 	{"MAIL", verb_mail, IN_NEW | IN_IDLE | SECURED, RX_NESTED_MAIL,
 		"MAIL FROM:<from> [SIZE=n] [BODY=8BITMIME] [SMTPUTF8]"},
-	{"DATA", verb_data, IN_ALL, RX_NONE, "DATA"},
+	{"DATA", verb_data, IN_ALL | ENDS_GROUP, RX_NONE, "DATA"},
 	{"BDAT", verb_bdat, IN_ALL, RX_NONE, "BDAT size [LAST]"},
-	{"EHLO", verb_ehlo, IN_ALL, RX_NONE, "EHLO host"},
-	{"HELO", verb_helo, IN_ALL, RX_NONE, "HELO host"},
-	{"QUIT", verb_quit, IN_ALL, RX_NONE, "QUIT"},
+	{"EHLO", verb_ehlo, IN_ALL | ENDS_GROUP, RX_NONE, "EHLO host"},
+	{"HELO", verb_helo, IN_ALL | ENDS_GROUP, RX_NONE, "HELO host"},
+	{"QUIT", verb_quit, IN_ALL | ENDS_GROUP, RX_NONE, "QUIT"},
 	{"RSET", verb_rset, IN_ALL, RX_NONE, "RSET"},
-	{"NOOP", verb_noop, IN_ALL, RX_NONE, "NOOP"},
-	{"VRFY", verb_vrfy, IN_ALL, RX_NONE, "VRFY address"},
+	{"NOOP", verb_noop, IN_ALL | ENDS_GROUP, RX_NONE, "NOOP"},
+	{"VRFY", verb_vrfy, IN_ALL | ENDS_GROUP, RX_NONE, "VRFY address"},
 	{"HELP", verb_help, IN_ALL, RX_NONE, "HELP"},
 	{"STARTTLS", verb_starttls, IN_ALL, RX_NONE, "STARTTLS"},
 	/* known, and not done here: legal nowhere */
-	{"EXPN", NULL, 0, RX_NO_EXPN, NULL},
+	{"EXPN", NULL, ENDS_GROUP, RX_NO_EXPN, NULL},
 	{"AUTH", NULL, 0, RX_NO_AUTH, NULL},
 	{"ETRN", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
 	{"TURN", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
@@ -405,15 +442,45 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
+/* What is odd about the line itself, whatever it asks for. */
+static unsigned line_quirks(
+	const struct line *line, const struct command *command)
+{
+	return command->quirks |
+	       (line->bare_lf ? QUIRK_BIT(QUIRK_BARE_LF) : 0) |
+	       (line->bare_cr ? QUIRK_BIT(QUIRK_BARE_CR) : 0);
+}
+
+/* Bytes came behind a command whose reply was to be waited for, because none
+ * was told of PIPELINING or the command is the last of its group. After BDAT
+ * its octets follow (RFC 3030 4.2). */
+static bool is_too_early(
+	const struct session *s, const struct verb *verb, bool more)
+{
+	return more && verb->run != verb_bdat && verb->run != verb_http &&
+	       (!s->esmtp || (verb->states & ENDS_GROUP) != 0);
+}
+
+/* Why the state forbids the command; RX_NONE: it does not. */
+static enum rx_reply state_refusal(
+	const struct session *s, const struct verb *verb)
+{
+	if ((verb->states & 1U << s->state) == 0)
+		return verb->run != NULL && s->state == SESSION_BDAT
+			       ? RX_BAD_SEQUENCE
+			       : verb->refusal;
+	return (verb->states & SECURED) != 0 ? security_refusal(s) : RX_NONE;
+}
+
 enum session_next verbs_dispatch(
-	struct session *s, const char *line, size_t len)
+	struct session *s, const struct line *line, bool more)
 {
 	const struct verb *verb;
 	struct command command;
-	enum rx_reply refusal = RX_NONE;
+	enum rx_reply refusal;
 	struct err err;
 
-	if (command_parse(&command, line, len, &err) != 0) {
+	if (command_parse(&command, line->text, line->len, &err) != 0) {
 		session_reply_detail(s, RX_BAD_LINE, err.text);
 		return SESSION_CONTINUE;
 	}
@@ -425,14 +492,13 @@ enum session_next verbs_dispatch(
 		session_reply(s, RX_UNKNOWN);
 		return SESSION_CONTINUE;
 	}
-	if ((verb->states & 1U << s->state) == 0) {
-		session_reply(s, verb->run != NULL && s->state == SESSION_BDAT
-					 ? RX_BAD_SEQUENCE
-					 : verb->refusal);
+	if (!tolerance_permits(s, line_quirks(line, &command)))
 		return SESSION_CONTINUE;
-	}
-	if ((verb->states & SECURED) != 0)
-		refusal = security_refusal(s);
+	/* what follows may be text: it is not looked at */
+	if (is_too_early(s, verb, more) &&
+		!tolerance_permits(s, QUIRK_BIT(QUIRK_EARLY_PIPELINING)))
+		return SESSION_CLOSE;
+	refusal = state_refusal(s, verb);
 	if (refusal == RX_NONE)
 		return verb->run(s, &command);
 	session_reply(s, refusal);

@@ -12,10 +12,11 @@
 
 #include <stddef.h>
 
-/* Does what the line (without its end) asks for and says the reply. Handlers
- * never free the session. */
+/* Does what the line asks for and says the reply. more: bytes came behind it,
+ * before the client could have heard that reply. Handlers never free the
+ * session. */
 enum session_next verbs_dispatch(
-	struct session *s, const char *line, size_t len);
+	struct session *s, const struct line *line, bool more);
 
 /* The name of the verb in row i, or NULL behind the last one: for tests. */
 const char *verbs_name(size_t i);

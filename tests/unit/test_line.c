@@ -17,8 +17,8 @@
 
 enum { MAX = 8, OUT_MAX = 4096 };
 
-/* Lines as they come, each in brackets, with "~" behind where it ended in a bare
- * LF and "+" where in more than one CR; "!" for one that was too long. */
+/* Lines as they come, each in brackets, with "~" behind it for a bare LF and
+ * "+" for more CRs than one; "!" for one that was too long. */
 static const struct vector {
 	const char *in;
 	const char *out;
