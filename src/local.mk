@@ -250,6 +250,7 @@ src_gmrelayctl_SOURCES = \
 	src/ctl/json.h \
 	src/ctl/main.c \
 	src/ctl/queue.c \
+	src/ctl/queue_show.c \
 	src/ctl/smtp.c \
 	src/ctl/smtp.h \
 	src/ctl/spool.c \

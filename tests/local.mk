@@ -211,6 +211,7 @@ integration_lib = \
 
 integration_tests = \
 	tests/integration/account_and_queue_trouble.py \
+	tests/integration/answers_for_programs.py \
 	tests/integration/alert_command.py \
 	tests/integration/delivers_every_byte.py \
 	tests/integration/every_disk_call_fails.py \

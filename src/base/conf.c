@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "base/conf_internal.h"
+#include "base/log.h"
 #include "base/util.h"
 
 #include <confuse.h>
@@ -400,6 +401,15 @@ struct conf *conf_load(const char *file, struct conf_problems *problems)
 	if (problems->errors > 0)
 		conf_free(&conf);
 	return conf;
+}
+
+const char *conf_default(const char *name)
+{
+	const struct conf_setting *s = conf_setting_find(name, CONF_GLOBAL);
+
+	if (s == NULL)
+		bug("no setting %s", name);
+	return s->fallback;
 }
 
 static void free_account(struct conf_account *account)

@@ -166,6 +166,9 @@ struct conf *conf_load(const char *file, struct conf_problems *problems);
 
 void conf_free(struct conf **conf);
 
+/* The default of a global setting, for where no configuration can be read. */
+const char *conf_default(const char *name);
+
 /* The profile with the longest prefix that holds the address, or NULL: it may
  * not send. IPv4-mapped IPv6 counts as IPv4; a Unix socket's address never
  * matches. */

@@ -10,6 +10,24 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *err_kind_name(enum err_kind kind)
+{
+	static const char *const names[] = {
+		[ERR_NONE] = "unknown",
+		[ERR_SYSTEM] = "system",
+		[ERR_SYNTAX] = "syntax",
+		[ERR_LIMIT] = "limit",
+		[ERR_CONFIG] = "config",
+		[ERR_ACCESS] = "access",
+		[ERR_PROTOCOL] = "protocol",
+		[ERR_DAMAGED] = "damaged",
+	};
+
+	if ((size_t)kind >= sizeof(names) / sizeof(names[0]))
+		kind = ERR_NONE;
+	return names[kind];
+}
+
 int err_set(struct err *err, enum err_kind kind, const char *format, ...)
 {
 	va_list args;

@@ -20,6 +20,9 @@ enum err_kind {
 	ERR_DAMAGED,  /* a checksum or a file is wrong */
 };
 
+/* "system", "limit" ...: as the control protocol has it. */
+const char *err_kind_name(enum err_kind kind);
+
 struct err {
 	enum err_kind kind;
 	char text[ERR_TEXT_MAX];

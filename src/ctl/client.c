@@ -107,6 +107,9 @@ int client_ask(struct client *c, const char *command, json_t *arguments,
 	text[len++] = '\n'; /* in place of the NUL */
 	n = send(c->fd, text, len, MSG_NOSIGNAL);
 	free(text);
+	/* who closed may have said why: that is to be read */
+	if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+		return 0;
 	if (n != (ssize_t)len)
 		return err_errno(err, "cannot write to gmrelayd");
 	return 0;
@@ -121,7 +124,7 @@ static int read_more(struct client *c, int64_t until_ms, struct err *err)
 	ssize_t n;
 
 	if (poll(&wait, 1, left > 0 ? (int)left : 0) == 0)
-		return err_set(err, ERR_LIMIT, "gmrelayd does not answer");
+		return err_set(err, ERR_SYSTEM, "gmrelayd does not answer");
 	to = buf_reserve(&c->in, READ_SIZE);
 	if (to == NULL)
 		return err_set(err, ERR_PROTOCOL,
@@ -129,9 +132,9 @@ static int read_more(struct client *c, int64_t until_ms, struct err *err)
 	n = recv(c->fd, to, READ_SIZE, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (n < 0)
+	if (n < 0 && errno != ECONNRESET)
 		return err_errno(err, "cannot read from gmrelayd");
-	if (n == 0)
+	if (n <= 0)
 		return err_set(
 			err, ERR_PROTOCOL, "gmrelayd closed the connection");
 	c->in.len += (size_t)n;
@@ -148,22 +151,11 @@ static void drop_used(struct client *c)
 
 static enum err_kind kind_of(const char *name)
 {
-	static const struct {
-		const char *name;
-		enum err_kind kind;
-	} kinds[] = {
-		{"system", ERR_SYSTEM},
-		{"syntax", ERR_SYNTAX},
-		{"limit", ERR_LIMIT},
-		{"config", ERR_CONFIG},
-		{"access", ERR_ACCESS},
-		{"damaged", ERR_DAMAGED},
-	};
-	size_t i;
+	enum err_kind kind;
 
-	for (i = 0; name != NULL && i < COUNT_OF(kinds); i++)
-		if (strcmp(kinds[i].name, name) == 0)
-			return kinds[i].kind;
+	for (kind = ERR_SYSTEM; name != NULL && kind <= ERR_DAMAGED; kind++)
+		if (strcmp(err_kind_name(kind), name) == 0)
+			return kind;
 	return ERR_SYSTEM;
 }
 

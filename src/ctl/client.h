@@ -34,7 +34,7 @@ int client_ask(struct client *c, const char *command, json_t *arguments,
 
 /* The next object of the answer, within timeout_ms. *last_out tells that it
  * ends the answer. Returns NULL with err: an error told by the daemon, end of
- * file (ERR_PROTOCOL), the timeout (ERR_LIMIT). The caller owns the object. */
+ * file (ERR_PROTOCOL), the timeout (ERR_SYSTEM). The caller owns the object. */
 json_t *client_next(
 	struct client *c, int timeout_ms, bool *last_out, struct err *err);
 

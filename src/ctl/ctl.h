@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -65,11 +66,27 @@ bool ctl_conf_is_readable(const struct ctl *ctl);
 
 const char *ctl_socket_path(struct ctl *ctl);
 
-/* Opens the control socket. Returns NULL after telling on stderr why not. */
+/* Opens the control socket. Returns NULL after ctl_fail(). */
 struct client *ctl_open(struct ctl *ctl);
 
 /* Tells err on stderr, as one clean line. */
 void ctl_complain(const struct err *err);
+
+/* The end of a command that has printed nothing: tells err on stderr, and with
+ * --json as the document too. Returns status. */
+enum ctl_status ctl_fail(
+	const struct ctl *ctl, enum ctl_status status, const struct err *err);
+
+/* The same for wrong usage. Returns CTL_UNKNOWN. */
+enum ctl_status ctl_misused(const struct ctl *ctl, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* CTL_FINE if all arguments are ids of messages, else ctl_misused(). */
+enum ctl_status ctl_check_ids(
+	const struct ctl *ctl, const struct ctl_args *args);
+
+/* {"id": id}, for a request. */
+json_t *ctl_id_argument(const char *id);
 
 ctl_run_fn ctl_status;
 ctl_run_fn ctl_queue_list;

@@ -155,6 +155,21 @@ static void check_state(struct findings *f, const json_t *status)
 		check_account(f, json_array_get(accounts, i));
 }
 
+/* The daemon refuses a client where it has too many: it does answer. */
+static void tell_no_status(struct findings *f, const struct err *err)
+{
+	if (err->kind == ERR_LIMIT)
+		finding_tell(f, FINDING_UNKNOWN, "daemon", err->text,
+			"It runs, and serves no more clients at a time: end "
+			"programs that hold its control socket open (`ss -xp` "
+			"shows them), or wait a minute, after which it closes "
+			"idle ones by itself.");
+	else
+		finding_tell(f, FINDING_FAIL, "daemon", err->text,
+			"It holds its socket but does not answer: look at its "
+			"log, and restart it.");
+}
+
 static void doctor_remote(struct findings *f)
 {
 	struct client *client;
@@ -172,9 +187,7 @@ static void doctor_remote(struct findings *f)
 	}
 	status = client_call(client, "status", NULL, &err);
 	if (status == NULL) {
-		finding_tell(f, FINDING_FAIL, "daemon", err.text,
-			"It holds its socket but does not answer: look at its "
-			"log, and restart it.");
+		tell_no_status(f, &err);
 	} else {
 		check_state(f, status);
 		check_upstream(f, client);

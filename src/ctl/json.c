@@ -35,6 +35,17 @@ void json_print(json_t *value)
 	putchar('\n');
 }
 
+/* Not every text of the system is UTF-8. */
+json_t *json_error(const struct err *err)
+{
+	json_t *text = json_string(err->text);
+
+	if (text == NULL)
+		text = json_string("unprintable; see standard error");
+	return json_pack("{s:{s:s,s:o}}", "error", "kind",
+		err_kind_name(err->kind), "text", text);
+}
+
 void json_list_begin(struct json_list *list)
 {
 	list->any = false;

@@ -6,6 +6,8 @@
 #ifndef GMRELAY_CTL_JSON_H
 #define GMRELAY_CTL_JSON_H
 
+#include "base/err.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,6 +19,9 @@ bool json_flag(const json_t *object, const char *key);
 /* Prints it to stdout as a line, without "done"; control characters are
  * escaped by the format itself. */
 void json_print(json_t *value);
+
+/* {"error": {"kind": ..., "text": ...}}; the caller owns it. */
+json_t *json_error(const struct err *err);
 
 /* Prints the elements of one array as they come: json_list_begin(), any number
  * of json_list_item(), json_list_end(). */

@@ -3,15 +3,18 @@
  */
 #include "config.h"
 
+#include "base/buf.h"
 #include "base/conf.h"
 #include "base/util.h"
 #include "ctl/client.h"
 #include "ctl/ctl.h"
+#include "ctl/json.h"
 #include "ctl/text.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,7 +91,7 @@ const char *ctl_socket_path(struct ctl *ctl)
 		return ctl->socket;
 	if (ctl_conf(ctl) != NULL)
 		return ctl->conf->control;
-	return RUNSTATEDIR "/gmrelayd/control.sock";
+	return conf_default("control");
 }
 
 void ctl_complain(const struct err *err)
@@ -98,13 +101,40 @@ void ctl_complain(const struct err *err)
 	fputc('\n', stderr);
 }
 
+enum ctl_status ctl_fail(
+	const struct ctl *ctl, enum ctl_status status, const struct err *err)
+{
+	json_t *document;
+
+	ctl_complain(err);
+	if (ctl->json) {
+		document = json_error(err);
+		json_print(document);
+		json_decref(document);
+	}
+	return status;
+}
+
+enum ctl_status ctl_misused(const struct ctl *ctl, const char *format, ...)
+{
+	char text[ERR_TEXT_MAX];
+	struct err err;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	err_set(&err, ERR_SYNTAX, "%s", text);
+	return ctl_fail(ctl, CTL_UNKNOWN, &err);
+}
+
 struct client *ctl_open(struct ctl *ctl)
 {
 	struct err err;
 	struct client *client = client_open(ctl_socket_path(ctl), &err);
 
 	if (client == NULL)
-		ctl_complain(&err);
+		ctl_fail(ctl, CTL_UNKNOWN, &err);
 	return client;
 }
 
@@ -133,16 +163,6 @@ static void print_help(FILE *to)
 	      "\nExit status: 0 all well, 1 something failed or needs you, "
 	      "2 cannot tell.\n",
 		to);
-}
-
-static enum ctl_status wrong(const char *what, const char *about)
-{
-	struct err err;
-
-	err_set(&err, ERR_SYNTAX, "%s%s%s; see gmrelayctl help", what,
-		about != NULL ? " " : "", about != NULL ? about : "");
-	ctl_complain(&err);
-	return CTL_UNKNOWN;
 }
 
 static int read_seconds(const char *text, int *out)
@@ -188,7 +208,9 @@ static enum ctl_status read_args(struct ctl *ctl, const struct command *command,
 			continue;
 		}
 		if (option < LONG_ALL || option > LONG_SPOOL)
-			return wrong("a bad option for", command->verb);
+			return ctl_misused(ctl,
+				"a bad option for %s; see gmrelayctl help",
+				command->verb);
 		used |= 1U << (option - LONG_ALL);
 		out->all |= option == LONG_ALL;
 		out->failed |= option == LONG_FAILED;
@@ -196,19 +218,22 @@ static enum ctl_status read_args(struct ctl *ctl, const struct command *command,
 			out->spool = optarg;
 		if (option == LONG_TIMEOUT &&
 			read_seconds(optarg, &out->timeout_s) != 0)
-			return wrong("--timeout wants seconds, not", optarg);
+			return ctl_misused(ctl,
+				"--timeout wants seconds, from 1 to %d, not %s",
+				TIMEOUT_MAX_S, optarg);
 	}
 	if ((used & ~command->options) != 0)
-		return wrong("an option that is not for", command->verb);
+		return ctl_misused(ctl,
+			"an option that is not for %s; see gmrelayctl help",
+			command->verb);
 	out->rest = argv + optind;
 	out->count = argc - optind;
 	if (out->count >= command->min &&
 		(command->max < 0 || out->count <= command->max))
 		return CTL_FINE;
-	fprintf(stderr, "usage: gmrelayctl %s%s%s %s\n", command->group,
+	return ctl_misused(ctl, "usage: gmrelayctl %s%s%s %s", command->group,
 		command->group[0] != '\0' ? " " : "", command->verb,
 		command->arguments);
-	return CTL_UNKNOWN;
 }
 
 static const struct command *find_command(int argc, char **argv, int *used_out)
@@ -226,6 +251,33 @@ static const struct command *find_command(int argc, char **argv, int *used_out)
 			return c;
 	}
 	return NULL;
+}
+
+/* What there is in place of a command that there is not. */
+static enum ctl_status no_command(
+	const struct ctl *ctl, int argc, char *const *argv)
+{
+	struct buf verbs;
+	enum ctl_status status;
+	size_t i;
+
+	buf_init(&verbs, ERR_TEXT_MAX);
+	for (i = 0; i < COUNT_OF(commands); i++)
+		if (strcmp(commands[i].group, argv[0]) == 0) {
+			buf_add_string(&verbs, verbs.len > 0 ? ", " : "");
+			buf_add_string(&verbs, commands[i].verb);
+		}
+	if (verbs.len == 0)
+		status = ctl_misused(ctl,
+			"there is no command %s; see gmrelayctl help", argv[0]);
+	else if (argc > 1)
+		status = ctl_misused(ctl, "there is no %s %s, but %s: %s",
+			argv[0], argv[1], argv[0], verbs.data);
+	else
+		status = ctl_misused(
+			ctl, "%s wants one of: %s", argv[0], verbs.data);
+	buf_free(&verbs);
+	return status;
 }
 
 static void look_at_terminal(struct ctl *ctl)
@@ -256,7 +308,7 @@ static enum ctl_status run_command(struct ctl *ctl, int argc, char **argv)
 	}
 	command = find_command(argc, argv, &used);
 	if (command == NULL)
-		return wrong("there is no command", argv[0]);
+		return no_command(ctl, argc, argv);
 	status = read_args(
 		ctl, command, argc - used + 1, argv + used - 1, &args);
 	if (status == CTL_FINE)

@@ -8,7 +8,6 @@
 #include "base/conf.h"
 #include "base/util.h"
 #include "submit/client.h"
-#include "submit/drop_format.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -58,7 +57,7 @@ static int connect_default(void)
 int smtp_connect(
 	const struct conf *conf, char *place_out, size_t size, struct err *err)
 {
-	const char *path = SUBMIT_SOCKET;
+	const char *path = conf_default("submit");
 	int fd;
 
 	if (conf != NULL && conf->submit != NULL)

@@ -42,7 +42,7 @@ static const char *spool_directory(struct ctl *ctl, const struct ctl_args *args)
 		return args->spool;
 	if (ctl_conf(ctl) != NULL)
 		return ctl_conf(ctl)->spool;
-	return LOCALSTATEDIR "/spool/gmrelayd";
+	return conf_default("spool");
 }
 
 /* --- export -------------------------------------------------------------- */
@@ -234,7 +234,7 @@ static enum ctl_status run_scan(
 	job->messages = ctl->json ? json_array() : NULL;
 	rc = spool_scan(spool_directory(ctl, args), &callbacks, &counts, &err);
 	if (rc != 0) {
-		ctl_complain(&err);
+		ctl_fail(ctl, CTL_UNKNOWN, &err);
 	} else if (ctl->json) {
 		document = result_json(job, &counts, running);
 		json_print(document);
@@ -265,14 +265,12 @@ enum ctl_status ctl_spool_export(struct ctl *ctl, const struct ctl_args *args)
 
 	if (mkdir(args->rest[0], 0700) != 0 && errno != EEXIST) {
 		err_errno(&err, "cannot make %s", args->rest[0]);
-		ctl_complain(&err);
-		return CTL_UNKNOWN;
+		return ctl_fail(ctl, CTL_UNKNOWN, &err);
 	}
 	job.dir_fd = open(args->rest[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (job.dir_fd < 0) {
 		err_errno(&err, "cannot open %s", args->rest[0]);
-		ctl_complain(&err);
-		return CTL_UNKNOWN;
+		return ctl_fail(ctl, CTL_UNKNOWN, &err);
 	}
 	status = run_scan(ctl, args, &job);
 	close(job.dir_fd);

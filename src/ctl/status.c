@@ -139,10 +139,8 @@ enum ctl_status ctl_status(struct ctl *ctl, const struct ctl_args *args)
 		return CTL_UNKNOWN;
 	status = client_call(client, "status", NULL, &err);
 	client_close(&client);
-	if (status == NULL) {
-		ctl_complain(&err);
-		return CTL_UNKNOWN;
-	}
+	if (status == NULL)
+		return ctl_fail(ctl, CTL_UNKNOWN, &err);
 	attention = needs_person(status);
 	json_object_set_new(status, "needs_person", json_boolean(attention));
 	if (ctl->json)
@@ -201,10 +199,8 @@ enum ctl_status ctl_account_list(struct ctl *ctl, const struct ctl_args *args)
 		return CTL_UNKNOWN;
 	status = client_call(client, "status", NULL, &err);
 	client_close(&client);
-	if (status == NULL) {
-		ctl_complain(&err);
-		return CTL_UNKNOWN;
-	}
+	if (status == NULL)
+		return ctl_fail(ctl, CTL_UNKNOWN, &err);
 	if (ctl->json)
 		json_print(json_object_get(status, "accounts"));
 	else
@@ -226,10 +222,8 @@ static enum ctl_status simple_call(
 	}
 	answer = client_call(client, command, arguments, &err);
 	client_close(&client);
-	if (answer == NULL) {
-		ctl_complain(&err);
-		return CTL_TROUBLE;
-	}
+	if (answer == NULL)
+		return ctl_fail(ctl, CTL_TROUBLE, &err);
 	if (ctl->json)
 		json_print(answer);
 	json_decref(answer);
@@ -239,13 +233,8 @@ static enum ctl_status simple_call(
 static enum ctl_status change_account(
 	struct ctl *ctl, const struct ctl_args *args, const char *command)
 {
-	struct err err;
-
-	if (args->all == (args->count > 0)) {
-		err_set(&err, ERR_SYNTAX, "name one account, or say --all");
-		ctl_complain(&err);
-		return CTL_UNKNOWN;
-	}
+	if (args->all == (args->count > 0))
+		return ctl_misused(ctl, "name one account, or say --all");
 	return simple_call(ctl, command,
 		args->all ? json_pack("{s:b}", "all", 1)
 			  : json_pack("{s:s}", "name", args->rest[0]));
@@ -273,15 +262,19 @@ enum ctl_status ctl_queue_flush(struct ctl *ctl, const struct ctl_args *args)
  * by the daemon too: better told here, with its lines. */
 static bool conf_is_wrong(struct ctl *ctl)
 {
-	struct err err;
+	struct err first = {ERR_NONE, ""}, err;
 	size_t i;
 
 	if (ctl_conf(ctl) != NULL || !ctl_conf_is_readable(ctl))
 		return false;
 	for (i = 0; i < ctl->problems->count; i++) {
 		err_set(&err, ERR_CONFIG, "%s", ctl->problems->items[i].text);
-		ctl_complain(&err);
+		if (first.kind != ERR_NONE || ctl->problems->items[i].warning)
+			ctl_complain(&err);
+		else
+			first = err;
 	}
+	ctl_fail(ctl, CTL_TROUBLE, &first);
 	fputs("gmrelayctl: nothing was changed\n", stderr);
 	return true;
 }
@@ -331,10 +324,8 @@ enum ctl_status ctl_reload(struct ctl *ctl, const struct ctl_args *args)
 	if (answer != NULL)
 		rc = await_new_relay(ctl, &client, timeout_s, &err);
 	client_close(&client);
-	if (rc != 0) {
-		ctl_complain(&err);
-		return CTL_TROUBLE;
-	}
+	if (rc != 0)
+		return ctl_fail(ctl, CTL_TROUBLE, &err);
 	if (ctl->json)
 		puts("{\"reloaded\":true}");
 	else

@@ -14,6 +14,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -66,23 +67,17 @@ static void write_message(const struct test *t, char *text, size_t size)
 		t->from.text, t->to.text, host, date, host);
 }
 
-static int send_message(struct test *t, struct err *err)
+static int send_message(struct test *t, int fd, struct err *err)
 {
-	char text[TEST_TEXT_MAX], place[256], line[1024];
+	char text[TEST_TEXT_MAX], line[1024];
 	struct smtp_message message = {
 		.from = t->from.text,
 		.to = t->to.text,
 		.smtputf8 = t->to.utf8 || t->from.utf8,
 		.text = text,
 	};
-	int fd;
 
 	write_message(t, text, sizeof(text));
-	fd = smtp_connect(ctl_conf(t->ctl), place, sizeof(place), err);
-	if (fd < 0)
-		return -1;
-	snprintf(line, sizeof(line), "to gmrelayd at %s", place);
-	tell(t, "connected", line);
 	if (smtp_send(fd, &message, t->id, err) != 0)
 		return -1;
 	snprintf(line, sizeof(line), "from %s to %s, queued as %s",
@@ -93,36 +88,87 @@ static int send_message(struct test *t, struct err *err)
 
 /* --- the account --------------------------------------------------------- */
 
-/* The first account that may send now gives the sender's address. Returns 0,
- * -1 with err: none may, and why. */
-static int choose_account(
-	struct test *t, struct client *client, struct err *err)
+/* The number of the account that carries what this connection hands in, by the
+ * rules that hold for its client, which is us. */
+static size_t account_number(struct test *t, int fd)
+{
+	const struct conf *conf = ctl_conf(t->ctl);
+	const struct conf_client *client;
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	memset(&sa, 0, sizeof(sa));
+	if (conf == NULL || getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
+		return 0;
+	client = sa.ss_family == AF_UNIX
+			 ? conf_client_local(conf)
+			 : conf_client_for(conf, (struct sockaddr *)&sa);
+	return client != NULL ? client->account_index : 0;
+}
+
+static void tell_account(struct test *t, const json_t *account)
+{
+	const char *reason = json_text(account, "reason");
+	char text[1024], next[TEXT_SHORT];
+	int64_t next_ms = json_number(account, "next_ms");
+	size_t len;
+
+	len = (size_t)snprintf(text, sizeof(text), "%s (%s): %s%s",
+		json_text(account, "name"), json_text(account, "username"),
+		json_text(account, "state"),
+		json_flag(account, "backing_off") ? ", no connection" : "");
+	if (next_ms >= 0 && len < sizeof(text))
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+			", next try %s", text_until(next, next_ms));
+	if (reason[0] != '\0' && len < sizeof(text))
+		snprintf(text + len, sizeof(text) - len, "; %s", reason);
+	tell(t, "account", text);
+}
+
+/* Takes the sender's address from the account that will carry the message, and
+ * tells its state. Returns 0, -1 with err: it is held, and why. */
+static int take_account(
+	struct test *t, struct client *client, int fd, struct err *err)
 {
 	json_t *status = client_call(client, "status", NULL, err);
-	const json_t *accounts = json_object_get(status, "accounts");
-	const json_t *account = NULL;
+	const json_t *account;
 	const char *username;
-	size_t i;
 	int rc;
 
 	if (status == NULL)
 		return -1;
-	for (i = json_array_size(accounts); i-- > 0;)
-		if (account == NULL ||
-			strcmp(json_text(json_array_get(accounts, i), "state"),
-				"held") != 0)
-			account = json_array_get(accounts, i);
+	account = json_array_get(
+		json_object_get(status, "accounts"), account_number(t, fd));
 	username = json_text(account, "username");
-	if (strcmp(json_text(account, "state"), "held") == 0)
+	if (strcmp(json_text(account, "state"), "held") == 0) {
 		rc = err_set(err, ERR_CONFIG,
 			"the account %s is held, nothing was sent: %s",
 			json_text(account, "name"),
 			json_text(account, "reason"));
-	else
+	} else {
+		tell_account(t, account);
 		rc = address_parse(
 			&t->from, username, strlen(username), false, err);
+	}
 	json_decref(status);
 	return rc;
+}
+
+static int hand_in(struct test *t, struct client *client, struct err *err)
+{
+	char place[256], line[320];
+	int fd;
+
+	fd = smtp_connect(ctl_conf(t->ctl), place, sizeof(place), err);
+	if (fd < 0)
+		return -1;
+	snprintf(line, sizeof(line), "to gmrelayd at %s", place);
+	tell(t, "connected", line);
+	if (take_account(t, client, fd, err) != 0) {
+		close(fd);
+		return -1;
+	}
+	return send_message(t, fd, err);
 }
 
 /* --- following ----------------------------------------------------------- */
@@ -159,7 +205,7 @@ static int follow(
 		left = until_ms - clock_boot_ms();
 		object = client_next(
 			client, left > 0 ? (int)left : 0, &last, err);
-		if (object == NULL && err->kind == ERR_LIMIT)
+		if (object == NULL && clock_boot_ms() >= until_ms)
 			return err_set(err, ERR_LIMIT,
 				"not delivered within %d s; it stays in the "
 				"queue: gmrelayctl queue show %s",
@@ -178,8 +224,7 @@ static int run_test(struct test *t, int timeout_s, struct err *err)
 	int rc = -1;
 
 	t->reached = client != NULL;
-	if (client != NULL && choose_account(t, client, err) == 0 &&
-		send_message(t, err) == 0 &&
+	if (client != NULL && hand_in(t, client, err) == 0 &&
 		client_ask(client, "follow", json_pack("{s:s}", "id", t->id),
 			err) == 0)
 		rc = follow(t, client, timeout_s, err);
@@ -210,10 +255,8 @@ enum ctl_status ctl_test(struct ctl *ctl, const struct ctl_args *args)
 	struct err err;
 	int rc;
 
-	if (address_parse(&test.to, to, strlen(to), false, &err) != 0) {
-		ctl_complain(&err);
-		return CTL_UNKNOWN;
-	}
+	if (address_parse(&test.to, to, strlen(to), false, &err) != 0)
+		return ctl_fail(ctl, CTL_UNKNOWN, &err);
 	test.steps = json_array();
 	rc = run_test(&test,
 		args->timeout_s > 0 ? args->timeout_s : TEST_TIMEOUT_S, &err);

@@ -168,27 +168,14 @@ void control_done(struct control_client *c, json_t *object)
 
 void control_fail(struct control_client *c, const struct err *err)
 {
-	static const char *const kinds[] = {
-		[ERR_NONE] = "unknown",
-		[ERR_SYSTEM] = "system",
-		[ERR_SYNTAX] = "syntax",
-		[ERR_LIMIT] = "limit",
-		[ERR_CONFIG] = "config",
-		[ERR_ACCESS] = "access",
-		[ERR_PROTOCOL] = "protocol",
-		[ERR_DAMAGED] = "damaged",
-	};
 	struct log_text text;
 	const char *words = err->text;
 	json_t *string = json_string(words);
 
 	if (string == NULL) /* no UTF-8: a stranger's name in it */
 		string = json_string(log_text(&text, words));
-	control_done(c,
-		json_pack("{s:{s:s,s:o}}", "error", "kind",
-			(size_t)err->kind < COUNT_OF(kinds) ? kinds[err->kind]
-							    : "unknown",
-			"text", string));
+	control_done(c, json_pack("{s:{s:s,s:o}}", "error", "kind",
+				err_kind_name(err->kind), "text", string));
 }
 
 void control_begin_stream(struct control_client *c,

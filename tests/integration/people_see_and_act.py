@@ -138,7 +138,8 @@ def show_and_cat_give_the_whole_message(t):
         [GMRELAYCTL, "-c", daemon.config_file, "queue", "cat",
          number], capture_output=True, timeout=60, check=True).stdout
     t.equal(without_received(got), sent, "bytes")
-    done = daemon.ctl_run("queue", "cat", "0123456789abcdef")
+    done = daemon.ctl_run("queue", "cat", "0123456789abcdef",
+                          json_output=False)
     t.equal(done.returncode, 1, "one that is not there")
     t.equal(done.stdout, "", "nothing printed")
 
@@ -207,6 +208,51 @@ def test_says_why_not(t):
         t.true("password" in (done.stdout + done.stderr).lower(),
                "the cause: %s%s" % (done.stdout, done.stderr))
     t.equal(len(fake.logins), 1, "logins tried")
+
+
+@scenario
+def test_judges_the_account_that_would_send(t):
+    """The first account is held: that the second one could send is of no use,
+    for the message would lie in the queue of the first."""
+    fake = t.fake()
+    daemon = t.daemon(fake)
+    daemon.accounts = [daemon.account(name="first"),
+                       daemon.account(name="second",
+                                      username="other@gmail.com")]
+    daemon.write_config()
+    daemon.start()
+    daemon.ask("account.pause", name="first")
+    told = run_json(t, daemon, "test", "person@example.net", status=1)
+    t.true("the account first is held, nothing was sent" in
+           told["steps"][-1]["text"], told)
+    t.equal(daemon.queued(), 0, "messages in the queue")
+    daemon.ask("account.resume", name="first")
+    told = run_json(t, daemon, "test", "person@example.net")
+    t.true("first (%s): active" % fake.behaviour.user in
+           [x["text"] for x in told["steps"] if x["step"] == "account"], told)
+    # the other one is of no importance
+    daemon.ask("account.pause", name="second")
+    run_json(t, daemon, "test", "person@example.net")
+
+
+@scenario
+def test_says_beforehand_that_the_account_waits(t):
+    fake = t.fake()
+    daemon = t.daemon(fake, account={"daily_messages": 1}).start()
+    daemon.send(message())
+    fake.wait_messages(1)
+    daemon.send(message())
+    daemon.wait_account("over-quota")
+    done = daemon.ctl_run("test", "person@example.net", "--timeout", "1",
+                          json_output=False)
+    t.equal(done.returncode, 1, "status")
+    account = [x for x in done.stdout.splitlines() if
+               x.startswith("account ")]
+    t.equal(len(account), 1, "lines about it in %s" % done.stdout)
+    t.true("default (%s): over-quota" % fake.behaviour.user in account[0] and
+           "next try in" in account[0], account[0])
+    t.true(done.stdout.index("account ") < done.stdout.index("accepted "),
+           "said before: %s" % done.stdout)
 
 
 @scenario

@@ -73,6 +73,17 @@ static void test_three_lines_and_defaults(void **state)
 	conf_free(&c);
 }
 
+/* For gmrelayctl where no configuration can be read. */
+static void test_default_of_a_setting(void **state)
+{
+	(void)state;
+	assert_string_equal(
+		conf_default("control"), "/run/gmrelayd/control.sock");
+	assert_string_equal(
+		conf_default("submit"), "/run/gmrelayd/submit.sock");
+	assert_string_equal(conf_default("spool"), "/var/spool/gmrelayd");
+}
+
 static const char everything[] =
 	"\xef\xbb\xbfhostname = 'relay.example.com' // BOM, quotes\r\n"
 	"spool = /var//spool/x   # bare, two slashes\r\n"
@@ -518,6 +529,7 @@ static void test_damaged_anywhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_default_of_a_setting),
 		cmocka_unit_test_setup_teardown(
 			test_three_lines_and_defaults, setup, teardown),
 		cmocka_unit_test_setup_teardown(
