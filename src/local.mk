@@ -242,6 +242,7 @@ sbin_PROGRAMS += src/gmrelayctl
 src_gmrelayctl_SOURCES = \
 	src/ctl/client.c \
 	src/ctl/client.h \
+	src/ctl/clients.c \
 	src/ctl/ctl.h \
 	src/ctl/doctor.c \
 	src/ctl/doctor_local.c \

@@ -214,6 +214,7 @@ integration_tests = \
 	tests/integration/answers_for_programs.py \
 	tests/integration/alert_command.py \
 	tests/integration/delivers_every_byte.py \
+	tests/integration/devices_get_in.py \
 	tests/integration/every_disk_call_fails.py \
 	tests/integration/idle_costs_nothing.py \
 	tests/integration/kill_roles_lose_nothing.py \

@@ -100,6 +100,7 @@ ctl_run_fn ctl_queue_flush;
 ctl_run_fn ctl_account_list;
 ctl_run_fn ctl_account_pause;
 ctl_run_fn ctl_account_resume;
+ctl_run_fn ctl_clients;
 ctl_run_fn ctl_reload;
 ctl_run_fn ctl_test;
 ctl_run_fn ctl_doctor;

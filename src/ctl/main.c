@@ -55,6 +55,8 @@ static const struct command {
 		"send nothing by it until resumed"},
 	{"account", "resume", ctl_account_resume, OPT_ALL, 0, 1, "NAME|--all",
 		"use it again, at once"},
+	{"", "clients", ctl_clients, 0, 0, 0, "",
+		"who sends by this relay, and what each does wrong"},
 	{"", "reload", ctl_reload, OPT_TIMEOUT, 0, 0, "",
 		"read the configuration and credentials again"},
 	{"", "test", ctl_test, OPT_TIMEOUT, 1, 1, "ADDRESS [--timeout SECONDS]",

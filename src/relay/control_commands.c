@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "base/channel.h"
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/role.h"
 #include "base/util.h"
@@ -80,6 +81,16 @@ static void run_account_list(
 		control_send(c, &line);
 	}
 	control_done(c, NULL);
+}
+
+static void run_clients(
+	struct control_client *c, const struct control_request *r)
+{
+	const struct counters *counters = control_client_role(c)->counters;
+
+	(void)r;
+	control_done(c, json_pack("{s:o}", "clients",
+				control_json_clients(counters->receiver)));
 }
 
 typedef void account_change_fn(struct account *a, const char *why);
@@ -227,6 +238,7 @@ static const struct command_row {
 	{"account.pause", run_account_pause, ARG_NAME | ARG_ALL | ARG_WHY, 0,
 		true},
 	{"account.resume", run_account_resume, ARG_NAME | ARG_ALL, 0, true},
+	{"clients", run_clients, 0, 0, false},
 	{"doctor", control_doctor, ARG_NAME, 0, true},
 	{"follow", control_follow, ARG_ID, ARG_ID, false},
 	{"reload", run_reload, 0, 0, true},

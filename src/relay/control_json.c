@@ -184,6 +184,47 @@ json_t *control_json_counts(const struct dispatch_counts *counts)
 		"oldest_ms", (json_int_t)counts->oldest_ms);
 }
 
+static json_t *quirks_json(const struct client_view *view)
+{
+	json_t *list = json_array();
+	enum quirk quirk;
+
+	for (quirk = 0; quirk < QUIRK_COUNT; quirk++)
+		if (view->quirks[quirk] > 0)
+			json_array_append_new(
+				list, json_pack("{s:s,s:s,s:I}", "name",
+					      quirk_name(quirk), "text",
+					      quirk_text(quirk), "count",
+					      (json_int_t)view->quirks[quirk]));
+	return list;
+}
+
+json_t *control_json_clients(const struct receiver_counters *counters)
+{
+	json_t *list = json_array();
+	char text[CLIENT_TEXT_SIZE];
+	struct client_view view;
+	int rc;
+	size_t i;
+
+	for (i = 0; counters != NULL && i < CLIENT_RECORDS_MAX; i++) {
+		rc = client_record_read(&counters->clients[i], &view);
+		if (rc == 0)
+			break;
+		if (rc < 0)
+			continue;
+		json_array_append_new(
+			list, json_pack("{s:s,s:I,s:I,s:I,s:I,s:o}", "client",
+				      client_view_text(&view, text), "first_s",
+				      (json_int_t)view.first_s, "last_s",
+				      (json_int_t)view.last_s, "accepted",
+				      (json_int_t)view.accepted, "refused",
+				      (json_int_t)view.refused, "quirks",
+				      quirks_json(&view)));
+	}
+	return list;
+}
+
 static json_t *receiver_json(const struct receiver_counters *r)
 {
 	json_t *json = json_pack("{s:I,s:I,s:I,s:I}", "connections",

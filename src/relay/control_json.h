@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct counters;
+struct receiver_counters;
 
 /* A JSON string of text, which may be anything; JSON null for NULL. */
 json_t *control_json_text(const char *text);
@@ -28,6 +29,9 @@ json_t *control_json_message(const struct message_info *info);
 json_t *control_json_rcpt(const struct envelope_rcpt *rcpt);
 json_t *control_json_account(const struct account_info *info);
 json_t *control_json_counts(const struct dispatch_counts *counts);
+
+/* The clients that the receiver knows; NULL: none. */
+json_t *control_json_clients(const struct receiver_counters *counters);
 
 /* Both pages; NULL inside is fine. */
 json_t *control_json_counters(const struct counters *counters);

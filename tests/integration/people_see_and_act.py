@@ -94,8 +94,8 @@ def help_names_every_command(t):
     for word in ("status", "queue list", "queue show", "queue cat",
                  "queue hold", "queue release", "queue retry", "queue delete",
                  "queue flush", "account list", "account pause",
-                 "account resume", "reload", "test", "doctor", "spool check",
-                 "spool export"):
+                 "account resume", "clients", "reload", "test", "doctor",
+                 "spool check", "spool export"):
         t.true(re.search(r"(?m)^  %s " % word, text), "help on %s" % word)
 
 

@@ -254,6 +254,37 @@ static void test_accounts(void **state)
 	assert_int_equal(f->dispatch.resumed[1], 0);
 }
 
+static void test_clients(void **state)
+{
+	struct fixture *f = *state;
+	struct client_record *r = f->receiver.clients;
+	json_t *list = ask(f, "{\"command\":\"clients\"}");
+	const json_t *clients = json_object_get(end_of(list), "clients");
+
+	assert_true(json_is_array(clients));
+	assert_int_equal(json_array_size(clients), 0);
+	json_decref(list);
+	r[0].kind = CLIENT_ADDRESS;
+	r[0].accepted = 5;
+	r[0].refused = UINT64_MAX; /* written by somebody who broke in */
+	r[0].quirks[QUIRK_BARE_LF] = 3;
+	r[1].kind = 99;
+	r[2].kind = CLIENT_USER;
+	r[2].last_s = UINT64_MAX;
+	r[4].kind = CLIENT_USER; /* not behind an empty one */
+	list = ask(f, "{\"command\":\"clients\"}");
+	clients = json_object_get(end_of(list), "clients");
+	assert_int_equal(json_array_size(clients), 2);
+	assert_string_equal(text_at(nth(clients, 0), "client"), "::");
+	assert_int_equal(number_at(nth(clients, 0), "accepted"), 5);
+	clients = json_object_get(nth(clients, 0), "quirks");
+	assert_int_equal(json_array_size(clients), 1);
+	assert_string_equal(text_at(nth(clients, 0), "name"), "bare-lf");
+	assert_string_equal(text_at(nth(clients, 0), "text"), "bare LF");
+	assert_int_equal(number_at(nth(clients, 0), "count"), 3);
+	json_decref(list);
+}
+
 static void test_asks_the_parent(void **state)
 {
 	struct fixture *f = *state;
@@ -449,6 +480,7 @@ int main(void)
 		TEST(test_half_closed_client_is_answered),
 		TEST(test_clients_are_limited),
 		TEST(test_accounts),
+		TEST(test_clients),
 		TEST(test_asks_the_parent),
 		TEST(test_follow_to_the_end),
 		TEST(test_follow_what_has_ended),
