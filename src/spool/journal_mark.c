@@ -158,20 +158,58 @@ static void add_waiter(
 
 static void arm_sync(struct journal_reader *r, int64_t delay_ms);
 
-/* After a sync of marks: is the segment nearly empty, with newer ones behind?
- * (Not after each mark: its caller may be in the middle of something.) */
+static bool is_sparse(const struct journal_segment *s)
+{
+	const struct journal_segment *next = TAILQ_NEXT(s, link);
+
+	return s->state == SEGMENT_LEFT && s->scanned == s->limit &&
+	       s->undone > 0 && !s->told_sparse &&
+	       s->undone < (s->records + 3) / 4 && next != NULL &&
+	       next->state == SEGMENT_LEFT;
+}
+
+static void arm_sparse(struct journal_reader *r)
+{
+	const struct timeval delay = {
+		JOURNAL_SPARSE_MS / 1000, JOURNAL_SPARSE_MS % 1000 * 1000};
+
+	if (!evtimer_pending(r->sparse_timer, NULL))
+		evtimer_add(r->sparse_timer, &delay);
+}
+
+/* Those of which nothing has left since the last time, one at a time: each
+ * means many files. */
+void journal_marks_on_sparse(evutil_socket_t fd, short what, void *arg)
+{
+	struct journal_segment *s, *quiet = NULL;
+	struct journal_reader *r = arg;
+	bool more = false;
+
+	(void)fd;
+	(void)what;
+	TAILQ_FOREACH(s, &r->segments, link)
+	{
+		if (!is_sparse(s))
+			continue;
+		if (quiet == NULL && s->undone == s->undone_seen) {
+			quiet = s;
+			continue;
+		}
+		s->undone_seen = s->undone;
+		more = true;
+	}
+	if (more)
+		arm_sparse(r);
+	if (quiet == NULL)
+		return;
+	quiet->told_sparse = true;
+	r->callbacks.on_sparse(r->callbacks.arg, quiet);
+}
+
 void journal_marks_look_at_rest(struct journal_segment *s)
 {
-	struct journal_reader *r = s->reader;
-	struct journal_segment *next = TAILQ_NEXT(s, link);
-
-	if (s->state != SEGMENT_LEFT || s->scanned < s->limit ||
-		s->undone == 0 || s->told_sparse ||
-		s->undone >= (s->records + 3) / 4 || next == NULL ||
-		next->state != SEGMENT_LEFT)
-		return;
-	s->told_sparse = true;
-	r->callbacks.on_sparse(r->callbacks.arg, s);
+	if (is_sparse(s))
+		arm_sparse(s->reader);
 }
 
 void journal_reader_mark(struct journal_reader *r,

@@ -352,6 +352,9 @@ struct journal_reader *journal_reader_open(struct event_base *base,
 	STAILQ_INIT(&r->late_marks);
 	buf_init(&r->window, JOURNAL_RECORD_MAX);
 	journal_scan_init(r);
+	r->sparse_timer = evtimer_new(base, journal_marks_on_sparse, r);
+	if (r->sparse_timer == NULL)
+		abort();
 	r->journal_fd = openat(spool_fd, "journal",
 		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	r->large_fd = openat(spool_fd, "large",
@@ -405,6 +408,7 @@ void journal_reader_free(struct journal_reader **rp)
 	}
 	event_free(r->scan);
 	event_free(r->scan_retry);
+	event_free(r->sparse_timer);
 	if (r->sync_timer != NULL)
 		event_free(r->sync_timer);
 	if (r->room_timer != NULL)

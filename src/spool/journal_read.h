@@ -23,6 +23,9 @@
 #define JOURNAL_RESERVE (64ULL * 1024 * 1024)
 /* Marks are synced this long after the first one that is not. */
 #define JOURNAL_MARK_SYNC_MS 1000
+/* A segment is looked at so often whether the little that is left of it leaves
+ * by itself. */
+#define JOURNAL_SPARSE_MS 10000
 /* Free segments kept for use, the others are deleted. */
 #define JOURNAL_STOCK 2
 
@@ -45,7 +48,9 @@ struct journal_reader_callbacks {
 	/* Everything that a dead process may have left has been read. Once. */
 	void (*on_recovered)(void *arg);
 	/* A segment that will not be written again has less than a quarter of
-	 * its records left: they had better move to queue/. */
+	 * its records left, and for JOURNAL_SPARSE_MS none of them was marked:
+	 * they had better move to queue/. What is about to be delivered is not
+	 * worth a file of its own. */
 	void (*on_sparse)(void *arg, const struct journal_segment *segment);
 	void *arg;
 };

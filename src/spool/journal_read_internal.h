@@ -51,7 +51,8 @@ struct journal_segment {
 	bool done_created; /* the name is not yet synced */
 	bool unsynced;     /* marks were written since the last sync began */
 	bool syncing;
-	bool sync_failed; /* marks must be written again */
+	bool sync_failed;     /* marks must be written again */
+	uint32_t undone_seen; /* when it was looked at, being sparse */
 	bool told_sparse;
 	bool unreadable; /* for now: see scan_retry */
 	bool told_unreadable;
@@ -118,6 +119,7 @@ struct journal_reader {
 
 	/* marks */
 	struct event *sync_timer;
+	struct event *sparse_timer; /* while a segment is, and is not told */
 	STAILQ_HEAD(journal_late_marks, journal_late_mark) late_marks;
 	bool mark_trouble; /* told */
 	bool sync_trouble; /* told */
@@ -145,8 +147,10 @@ void journal_marks_load(struct journal_segment *s);
 bool journal_marks_has(const struct journal_segment *s, uint64_t offset);
 /* Submits a sync of what is not yet synced. */
 void journal_marks_flush(struct journal_reader *r);
-/* Is little left of the segment, with newer ones behind? Then tells. */
+/* Is little left of the segment, with newer ones behind? Then it is told, when
+ * nothing of it leaves for a while. */
 void journal_marks_look_at_rest(struct journal_segment *s);
+void journal_marks_on_sparse(evutil_socket_t fd, short what, void *arg);
 /* Removes marks of segments that are no more. */
 void journal_marks_sweep(struct journal_reader *r);
 void journal_marks_drop_late(struct journal_reader *r);

@@ -7,6 +7,7 @@ import stat
 import threading
 
 from lib.daemon import wait_for
+from lib.faults import LINK, Faults
 from lib.harness import SANITIZED, main, print_comment, scenario
 from lib.mail import base64_lines, without_received
 from lib.smtpclient import Client, message
@@ -127,6 +128,56 @@ def a_backlog_over_segments_goes_out_once(t):
 def has_records(path):
     with open(path, "rb") as file:
         return b"gmrelay-envelope" in file.read(65536)
+
+
+STUCK_BACKLOG = 3300  # over two segments
+STUCK_AT = 1000       # over three quarters of one, less than one
+
+
+@scenario(seconds=600)
+def a_backlog_that_drains_goes_out_from_the_journal(t):
+    """No segment's rest is written to queue/ that leaves a moment later."""
+    fake = t.fake()
+    opens = closed(fake)
+    daemon = t.daemon(fake, account={"messages_per_connection": 1000})
+    faults = Faults(daemon)
+    files = faults.delay("mover", LINK, 0)  # counts, and does nothing else
+    daemon.start()
+    accepted = fill(daemon, STUCK_BACKLOG)
+    # marks are synced once a second: here is little left of the first segment
+    fake.rule("FINAL", nth=STUCK_AT, times=1, delay=3)
+    opens()
+    daemon.ask("queue.flush")
+    fake.wait_messages(STUCK_BACKLOG, 240)
+    daemon.wait_queue_empty(60)
+    t.equal(keys(fake), sorted(accepted), "messages, each once")
+    t.equal(files.entered, 0, "files made in queue/")
+    wait_reclaimed(daemon)
+
+
+@scenario(seconds=600)
+def the_rest_of_a_segment_that_is_stuck_moves_to_queue(t):
+    """So that the segment is free; with it the few that held it go on."""
+    fake = t.fake()
+    opens = closed(fake)
+    daemon = t.daemon(fake, backoff=["1h", "1h"],
+                      account={"messages_per_connection": STUCK_AT}).start()
+    accepted = fill(daemon, STUCK_BACKLOG)
+    oldest = segments(daemon)[0]
+    opens()
+    fake.rule("BANNER", action="drop", nth=2)
+    daemon.ask("queue.flush")
+    fake.wait_messages(STUCK_AT, 120)
+    wait_for(lambda: daemon.account_state()["backing_off"], 20, "no way out")
+    # the others are in their segments, and stay there
+    wait_for(lambda: oldest not in segments(daemon), 60, "it is free")
+    names = os.listdir(place(daemon, "queue"))
+    t.true(0 < len(names) < STUCK_AT // 2, "files in queue/: %d" % len(names))
+    fake.clear_rules()
+    daemon.ask("queue.flush")
+    fake.wait_messages(STUCK_BACKLOG, 240)
+    daemon.wait_queue_empty(60)
+    t.equal(keys(fake), sorted(accepted), "messages, each once")
 
 
 @scenario(seconds=600)

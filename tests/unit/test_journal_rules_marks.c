@@ -304,6 +304,12 @@ static void marks_without_their_segment_are_removed_in_time(void **state)
 	assert_int_equal(rig->found_count, RECORDS);
 }
 
+static void look_at_the_rest(struct rig *rig)
+{
+	io_advance_ms(JOURNAL_SPARSE_MS);
+	rig_settle(rig);
+}
+
 /* What is left of an old segment had better go to queue/. */
 static void a_segment_with_under_a_quarter_undone_is_told(void **state)
 {
@@ -319,17 +325,48 @@ static void a_segment_with_under_a_quarter_undone_is_told(void **state)
 		rig_mark(rig, &rig->found[i]);
 	io_advance_ms(JOURNAL_MARK_SYNC_MS);
 	rig_settle(rig);
+	look_at_the_rest(rig);
+	look_at_the_rest(rig);
 	assert_null(rig->sparse);
 	rig_mark(rig, &rig->found[i]);
 	io_advance_ms(JOURNAL_MARK_SYNC_MS);
 	rig_settle(rig);
+	look_at_the_rest(rig);
+	look_at_the_rest(rig);
 	assert_ptr_equal(rig->sparse, rig->found[0].place.segment);
+	/* once */
+	rig->sparse = NULL;
+	look_at_the_rest(rig);
+	look_at_the_rest(rig);
+	assert_null(rig->sparse);
 	/* a new relay finds out as well */
 	rig_kill_relay(rig);
 	rig_recover(rig);
 	rig_settle(rig);
+	look_at_the_rest(rig);
+	look_at_the_rest(rig);
 	assert_non_null(rig->sparse);
 	assert_int_equal(rig->found_count, RECORDS / 4);
+}
+
+/* It is not worth a file that leaves a moment later. */
+static void what_is_being_delivered_stays_in_the_journal(void **state)
+{
+	struct rig *rig = *state;
+	size_t i;
+	int fd;
+
+	fd = rig_make_segment(rig, 8, KEY);
+	rig_put_record(fd, KEY, 0, 100, 100);
+	close(fd);
+	rig_recover(rig);
+	for (i = 0; i < RECORDS; i++) {
+		rig_mark(rig, &rig->found[i]);
+		io_advance_ms(JOURNAL_MARK_SYNC_MS);
+		rig_settle(rig);
+		look_at_the_rest(rig);
+		assert_null(rig->sparse);
+	}
 }
 
 static void an_end_leaves_nothing_behind_in_memory(void **state)
@@ -364,6 +401,7 @@ int main(void)
 		RULE(what_is_no_mark_under_this_key_marks_nothing),
 		RULE(marks_without_their_segment_are_removed_in_time),
 		RULE(a_segment_with_under_a_quarter_undone_is_told),
+		RULE(what_is_being_delivered_stays_in_the_journal),
 		RULE(an_end_leaves_nothing_behind_in_memory),
 	};
 
