@@ -213,6 +213,7 @@ integration_tests = \
 	tests/integration/account_and_queue_trouble.py \
 	tests/integration/answers_for_programs.py \
 	tests/integration/alert_command.py \
+	tests/integration/daily_limit_is_a_stop.py \
 	tests/integration/delivers_every_byte.py \
 	tests/integration/devices_get_in.py \
 	tests/integration/every_disk_call_fails.py \

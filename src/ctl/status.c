@@ -209,8 +209,9 @@ enum ctl_status ctl_account_list(struct ctl *ctl, const struct ctl_args *args)
 	return CTL_FINE;
 }
 
-static enum ctl_status simple_call(
-	struct ctl *ctl, const char *command, json_t *arguments)
+/* The answer is the caller's, NULL after a complaint. */
+static enum ctl_status call(struct ctl *ctl, const char *command,
+	json_t *arguments, json_t **answer_out)
 {
 	struct client *client = ctl_open(ctl);
 	json_t *answer = NULL;
@@ -226,34 +227,69 @@ static enum ctl_status simple_call(
 		return ctl_fail(ctl, CTL_TROUBLE, &err);
 	if (ctl->json)
 		json_print(answer);
-	json_decref(answer);
+	*answer_out = answer;
 	return CTL_FINE;
 }
 
-static enum ctl_status change_account(
-	struct ctl *ctl, const struct ctl_args *args, const char *command)
+static enum ctl_status change_account(struct ctl *ctl,
+	const struct ctl_args *args, const char *command, json_t **answer_out)
 {
 	if (args->all == (args->count > 0))
 		return ctl_misused(ctl, "name one account, or say --all");
-	return simple_call(ctl, command,
+	return call(ctl, command,
 		args->all ? json_pack("{s:b}", "all", 1)
-			  : json_pack("{s:s}", "name", args->rest[0]));
+			  : json_pack("{s:s}", "name", args->rest[0]),
+		answer_out);
 }
 
 enum ctl_status ctl_account_pause(struct ctl *ctl, const struct ctl_args *args)
 {
-	return change_account(ctl, args, "account.pause");
+	json_t *answer = NULL;
+	enum ctl_status status =
+		change_account(ctl, args, "account.pause", &answer);
+
+	json_decref(answer);
+	return status;
+}
+
+/* What stands in the way of an account that was resumed. Returns whether
+ * anything does. */
+static bool tell_what_stops(const struct ctl *ctl, const json_t *account)
+{
+	if (strcmp(json_text(account, "state"), "active") == 0)
+		return false;
+	if (ctl->json)
+		return true;
+	fputs("account ", stdout);
+	text_put(stdout, json_text(account, "name"));
+	printf(" is %s still:\n", json_text(account, "state"));
+	text_put_wrapped(stdout, json_text(account, "reason"), 2, ctl->width);
+	return true;
 }
 
 enum ctl_status ctl_account_resume(struct ctl *ctl, const struct ctl_args *args)
 {
-	return change_account(ctl, args, "account.resume");
+	json_t *answer = NULL;
+	enum ctl_status status =
+		change_account(ctl, args, "account.resume", &answer);
+	const json_t *accounts = json_object_get(answer, "accounts");
+	size_t i;
+
+	for (i = 0; i < json_array_size(accounts); i++)
+		if (tell_what_stops(ctl, json_array_get(accounts, i)))
+			status = CTL_TROUBLE;
+	json_decref(answer);
+	return status;
 }
 
 enum ctl_status ctl_queue_flush(struct ctl *ctl, const struct ctl_args *args)
 {
+	json_t *answer = NULL;
+	enum ctl_status status = call(ctl, "queue.flush", NULL, &answer);
+
 	(void)args;
-	return simple_call(ctl, "queue.flush", NULL);
+	json_decref(answer);
+	return status;
 }
 
 /* --- reload -------------------------------------------------------------- */

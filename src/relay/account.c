@@ -20,8 +20,6 @@
 #define RECONNECTS_MAX 3
 /* Different messages refused by an unknown 5xx with no 250 in between. */
 #define SUSPECTS_MAX 3
-/* Told at this share of a daily limit. */
-#define QUOTA_WARN_PERCENT 80
 
 static const char *const state_names[] = {
 	[ACCOUNT_ACTIVE] = "active",
@@ -69,7 +67,7 @@ int64_t account_paused_total_ms(const struct account *a)
 	return a->paused_total_ms + now;
 }
 
-static void arm_timer(struct account *a, int64_t at_ms)
+void account_arm_timer(struct account *a, int64_t at_ms)
 {
 	int64_t left = at_ms - clock_boot_ms();
 	struct timeval delay = {0, 1000};
@@ -86,7 +84,7 @@ void account_look_soon(struct account *a)
 	event_active(a->more, 0, 0);
 }
 
-static void set_state(
+void account_set_state(
 	struct account *a, enum account_state state, const char *reason)
 {
 	struct log_text old_text;
@@ -101,6 +99,7 @@ static void set_state(
 		a->pause = PAUSE_NONE;
 		a->by_hand = false;
 		a->wake_on_login = false;
+		a->own_limit = false;
 		a->until_ms = 0;
 	}
 	note_ability(a);
@@ -132,8 +131,7 @@ static int64_t next_pause_ms(struct account *a, enum pause pause)
 	return wait + wait / 8 * random_below(1000) / 1000;
 }
 
-/* The account's own trouble: nothing is sent for so long, then one probe. */
-static void pause_account(struct account *a, enum account_state state,
+void account_pause_for(struct account *a, enum account_state state,
 	int64_t wait, const char *reason)
 {
 	const char *name = a->params.settings->name;
@@ -143,7 +141,7 @@ static void pause_account(struct account *a, enum account_state state,
 	log_err("account-%s account=%s next=%llds reason=%s",
 		state_names[state], log_text(&name_text, name),
 		(long long)(wait / 1000), log_text(&text, reason));
-	set_state(a, state, reason);
+	account_set_state(a, state, reason);
 	account_disconnect(a, false);
 	/* Mail that waits needs the timer. */
 	account_look_soon(a);
@@ -172,7 +170,7 @@ void account_back_off(struct account *a, enum phase phase, const char *text,
 		(long long)(wait / 1000), (long long)(wait % 1000 / 100));
 	note_ability(a);
 	a->params.callbacks.on_state(a->params.callbacks.arg, a);
-	arm_timer(a, a->backoff_until_ms);
+	account_arm_timer(a, a->backoff_until_ms);
 }
 
 /* The wait is over; how long the next one would be is not forgotten. */
@@ -194,57 +192,6 @@ static void forget_backoff(struct account *a)
 	a->backoff_step = 0;
 	a->reconnects = 0;
 	end_backoff(a);
-}
-
-/* Its own count says that the day's limit is reached. */
-static bool over_own_count(struct account *a)
-{
-	const struct conf_account *settings = a->params.settings;
-	unsigned messages = conf_daily_messages(settings);
-	unsigned recipients = conf_daily_recipients(settings);
-	char reason[ACCOUNT_REASON_MAX];
-	struct ledger_sum sum;
-	int64_t wait_s;
-
-	if (messages == 0 && recipients == 0)
-		return false;
-	wait_s =
-		ledger_wait_s(&a->ledger, clock_wall_s(), messages, recipients);
-	if (wait_s <= 0)
-		return false;
-	sum = ledger_total(&a->ledger, clock_wall_s());
-	snprintf(reason, sizeof(reason),
-		"%u messages to %u recipients were sent in the last 24 hours, "
-		"the limit is %u and %u: mail waits until the window has "
-		"moved on. Nothing is lost. Where the account may send more, "
-		"raise daily-messages and daily-recipients.",
-		sum.messages, sum.recipients, messages, recipients);
-	a->pause = PAUSE_QUOTA;
-	pause_account(a, ACCOUNT_OVER_QUOTA, wait_s * 1000, reason);
-	return true;
-}
-
-static void warn_of_quota(struct account *a)
-{
-	const struct conf_account *settings = a->params.settings;
-	struct ledger_sum sum = ledger_total(&a->ledger, clock_wall_s());
-	unsigned messages = conf_daily_messages(settings);
-	unsigned recipients = conf_daily_recipients(settings);
-	struct log_text name;
-	bool near;
-
-	near = (messages > 0 &&
-		       sum.messages * 100ULL >=
-			       messages * (uint64_t)QUOTA_WARN_PERCENT) ||
-	       (recipients > 0 &&
-		       sum.recipients * 100ULL >=
-			       recipients * (uint64_t)QUOTA_WARN_PERCENT);
-	if (near && !a->warned_quota)
-		log_warn("quota-near account=%s messages=%u of=%u "
-			 "recipients=%u of=%u",
-			log_text(&name, settings->name), sum.messages, messages,
-			sum.recipients, recipients);
-	a->warned_quota = near;
 }
 
 static bool delivering(const struct account *a)
@@ -271,14 +218,17 @@ bool account_may_send(struct account *a)
 		a->message_ms + a->params.settings->message_gap_ms > at)
 		at = a->message_ms + a->params.settings->message_gap_ms;
 	if (at > now) {
-		arm_timer(a, at);
+		account_arm_timer(a, at);
 		return false;
 	}
 	note_ability(a);
+	account_quota_recover(a);
+	if (account_quota_reached(a))
+		return false;
 	/* One probe at a time wakes it. */
 	if (a->state != ACCOUNT_ACTIVE)
 		return !delivering(a);
-	return !over_own_count(a);
+	return account_quota_room(a) > 0;
 }
 
 void account_wake(struct account *a)
@@ -302,7 +252,7 @@ void account_on_ready(struct account *a, uint64_t size)
 		a->params.callbacks.on_size(a->params.callbacks.arg, a, size);
 	end_backoff(a);
 	if (a->state != ACCOUNT_ACTIVE && a->wake_on_login && !a->by_hand)
-		set_state(a, ACCOUNT_ACTIVE, "");
+		account_set_state(a, ACCOUNT_ACTIVE, "");
 }
 
 static unsigned delivered_count(const struct delivery *d)
@@ -334,7 +284,7 @@ void account_on_result(struct account *a, const struct delivery *d)
 	if (count > 0 || was_judged(d)) {
 		forget_backoff(a);
 		if (a->state == ACCOUNT_THROTTLED && !a->by_hand)
-			set_state(a, ACCOUNT_ACTIVE, "");
+			account_set_state(a, ACCOUNT_ACTIVE, "");
 	}
 	if (count == 0)
 		return;
@@ -342,10 +292,10 @@ void account_on_result(struct account *a, const struct delivery *d)
 	a->success_ms = clock_boot_ms();
 	a->suspect_count = 0;
 	ledger_add(&a->ledger, clock_wall_s(), count);
-	warn_of_quota(a);
+	account_quota_warn(a);
 	account_state_save(a, false);
-	if (a->state != ACCOUNT_ACTIVE && !a->by_hand)
-		set_state(a, ACCOUNT_ACTIVE, "");
+	if (a->state != ACCOUNT_ACTIVE && !a->by_hand && !a->own_limit)
+		account_set_state(a, ACCOUNT_ACTIVE, "");
 }
 
 static void account_scope_trouble(
@@ -366,7 +316,8 @@ static void account_scope_trouble(
 		trouble->advice, a->params.settings->host,
 		phase_name(trouble->phase), words);
 	a->wake_on_login = trouble->phase <= PHASE_AUTH;
-	pause_account(a, state, next_pause_ms(a, trouble->pause), reason);
+	a->own_limit = false;
+	account_pause_for(a, state, next_pause_ms(a, trouble->pause), reason);
 }
 
 void account_on_trouble(
@@ -410,7 +361,7 @@ void account_suspect(
 		"mail, so nothing is given up. Look into the account in a "
 		"browser.",
 		SUSPECTS_MAX, reply_print(reply, words, sizeof(words)));
-	pause_account(
+	account_pause_for(
 		a, ACCOUNT_THROTTLED, next_pause_ms(a, PAUSE_SUSPECT), reason);
 }
 
@@ -453,7 +404,7 @@ void account_pause(struct account *a, const char *why)
 	a->by_hand = true;
 	log_info("account-held account=%s reason=by-hand",
 		log_text(&name, a->params.settings->name));
-	set_state(a, ACCOUNT_HELD, why);
+	account_set_state(a, ACCOUNT_HELD, why);
 	account_disconnect(a, false);
 }
 
@@ -461,14 +412,16 @@ void account_resume(struct account *a)
 {
 	forget_backoff(a);
 	a->suspect_count = 0;
-	set_state(a, ACCOUNT_ACTIVE, "");
+	account_set_state(a, ACCOUNT_ACTIVE, "");
+	/* No hand lifts its own limit: told at once, not with the next mail. */
+	(void)account_quota_reached(a);
 	account_look_soon(a);
 }
 
 void account_flush(struct account *a)
 {
 	forget_backoff(a);
-	if (a->state == ACCOUNT_THROTTLED || a->state == ACCOUNT_OVER_QUOTA)
+	if (a->state == ACCOUNT_THROTTLED)
 		a->until_ms = clock_boot_ms();
 	account_look_soon(a);
 }

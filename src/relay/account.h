@@ -58,8 +58,10 @@ struct account_info {
 struct account_callbacks {
 	/* How many messages are due for this account now, up to max. */
 	size_t (*due)(void *arg, struct account *a, size_t max);
-	/* The next transaction for this account, or NULL for none now. */
-	struct delivery *(*next)(void *arg, struct account *a);
+	/* The next transaction for this account, to at most rcpt_max (1 or
+	 * more) recipients, or NULL for none now. */
+	struct delivery *(*next)(
+		void *arg, struct account *a, unsigned rcpt_max);
 	/* Its results; see relay/delivery.h. */
 	void (*on_finished)(void *arg, struct account *a, struct delivery *d);
 	/* The state changed (also for the status line). */
@@ -118,11 +120,12 @@ void account_info(const struct account *a, struct account_info *out);
 /* By hand: HELD until resume. */
 void account_pause(struct account *a, const char *why);
 
-/* Active again, back-off and pauses forgotten, at once. */
+/* Active again, back-off and pauses forgotten, at once; but for its own daily
+ * limit, see account_info(). */
 void account_resume(struct account *a);
 
-/* As by USR1: back-off forgotten, a throttled account probed at once, a held
- * one not. */
+/* As by USR1: back-off forgotten, a throttled account probed at once, one that
+ * is held or over its quota not. */
 void account_flush(struct account *a);
 
 const struct conf_account *account_settings(const struct account *a);

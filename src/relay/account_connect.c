@@ -48,14 +48,19 @@ static struct delivery *on_next(void *arg, struct upstream *u)
 	struct connection *c = arg;
 	struct account *a = c->account;
 	struct delivery *d;
+	unsigned room;
 
 	(void)u;
 	/* ahead: only what no other connection could send at once */
 	if ((c->deliveries > 0 && others_could(a)) || !account_may_send(a))
 		return NULL;
-	d = a->params.callbacks.next(a->params.callbacks.arg, a);
+	room = account_quota_room(a);
+	if (room == 0)
+		return NULL;
+	d = a->params.callbacks.next(a->params.callbacks.arg, a, room);
 	if (d != NULL) {
 		c->deliveries++;
+		account_quota_take_off(a, d->rcpt_count);
 		a->message_ms = clock_boot_ms();
 		/* More may be due than this connection can take. */
 		account_look_soon(a);
@@ -70,6 +75,7 @@ static void on_finished(void *arg, struct upstream *u, struct delivery *d)
 
 	(void)u;
 	c->deliveries--;
+	account_quota_land(a, d->rcpt_count);
 	account_on_result(a, d);
 	a->params.callbacks.on_finished(a->params.callbacks.arg, a, d);
 }

@@ -1,7 +1,8 @@
 /*
  * account_internal.h - shared by the files of an account: account.c (may it
- *          send, what trouble means), account_connect.c (names, addresses,
- *          connections), account_state.c (the saved state).
+ *          send, what trouble means), account_quota.c (its daily limits),
+ *          account_connect.c (names, addresses, connections), account_state.c
+ *          (the saved state).
  */
 #ifndef GMRELAY_RELAY_ACCOUNT_INTERNAL_H
 #define GMRELAY_RELAY_ACCOUNT_INTERNAL_H
@@ -43,14 +44,19 @@ struct account {
 	int64_t success_ms;       /* when the last 250 came */
 	uint64_t suspects[2];     /* messages refused alike, no 250 since */
 	size_t suspect_count;
-	bool warned_quota;
 	uint64_t delivered;
 	int64_t paused_total_ms;
 	int64_t paused_since_ms; /* 0: able to send */
-	struct ledger ledger;
-	struct event *timer; /* the time from which it may send again */
-	struct event *more;  /* look again, at the end of this turn */
+	struct event *timer;     /* the time from which it may send again */
+	struct event *more;      /* look again, at the end of this turn */
 	bool draining;
+
+	/* account_quota.c */
+	struct ledger ledger;
+	unsigned flying_messages; /* under way, not yet in the ledger */
+	unsigned flying_recipients;
+	bool own_limit; /* OVER_QUOTA by our own count, not by a refusal */
+	bool warned_quota;
 
 	/* account_connect.c */
 	TAILQ_HEAD(connection_list, connection) connections;
@@ -73,6 +79,14 @@ struct account {
 bool account_may_send(struct account *a);
 /* Looks for work at the end of this turn of the loop. */
 void account_look_soon(struct account *a);
+/* Looks for work then. */
+void account_arm_timer(struct account *a, int64_t at_ms);
+/* The only writer of state, but for account_state_load(). */
+void account_set_state(
+	struct account *a, enum account_state state, const char *reason);
+/* The account's own trouble: nothing is sent for so long, then one probe. */
+void account_pause_for(struct account *a, enum account_state state,
+	int64_t wait, const char *reason);
 void account_on_ready(struct account *a, uint64_t size);
 void account_on_result(struct account *a, const struct delivery *d);
 void account_on_trouble(
@@ -80,6 +94,25 @@ void account_on_trouble(
 /* Connection trouble: wait, doubling. */
 void account_back_off(struct account *a, enum phase phase, const char *text,
 	const char *advice);
+
+/* account_quota.c: */
+
+/* The day's limit is reached: the account pauses until there is room again. */
+bool account_quota_reached(struct account *a);
+/* How many recipients the next transaction may have, what is under way counted;
+ * 0: none before something has landed. */
+unsigned account_quota_room(struct account *a);
+/* A transaction with so many recipients begins; and is over. */
+void account_quota_take_off(struct account *a, size_t rcpt_count);
+void account_quota_land(struct account *a, size_t rcpt_count);
+/* Ends a pause for its own count where there is room again: the day has moved
+ * on, or the limits were raised. */
+void account_quota_recover(struct account *a);
+/* The saved pause under the limits of now. Returns false where they no longer
+ * ask for one. */
+bool account_quota_restore(struct account *a);
+/* Tells, once, when a limit is near. */
+void account_quota_warn(struct account *a);
 
 /* account_connect.c: */
 

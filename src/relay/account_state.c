@@ -88,8 +88,9 @@ static int print_state(struct account *a, struct buf *out)
 			(long long)(clock_wall_s() + left / 1000));
 		rc |= buf_addf(out, "credential %08x %08x\n", salt,
 			fingerprint(a, salt));
-		rc |= buf_addf(out, "flags%s%s\n", a->by_hand ? " hand" : "",
-			a->wake_on_login ? " login" : "");
+		rc |= buf_addf(out, "flags%s%s%s\n", a->by_hand ? " hand" : "",
+			a->wake_on_login ? " login" : "",
+			a->own_limit ? " own" : "");
 		rc |= buf_addf(out, "reason %s\n", a->reason);
 	}
 	return rc | ledger_print(&a->ledger, out);
@@ -162,6 +163,7 @@ void account_state_save(struct account *a, bool at_once)
 struct loaded {
 	bool hand;
 	bool login;
+	bool own;
 	int pause;
 	unsigned step;
 	long long until_s;
@@ -190,6 +192,7 @@ static int parse_line(struct account *a, struct loaded *in, char *line)
 	if (strncmp(line, "flags", 5) == 0) {
 		in->hand = strstr(line, " hand") != NULL;
 		in->login = strstr(line, " login") != NULL;
+		in->own = strstr(line, " own") != NULL;
 		return 0;
 	}
 	if (value == NULL)
@@ -230,6 +233,18 @@ static int parse_lines(struct account *a, struct loaded *in, char *text)
 	return in->pause >= PAUSE_NONE && in->pause < PAUSE_COUNT ? 0 : -1;
 }
 
+/* What the saved pause was about is over. */
+static void forget(struct account *a, const char *why)
+{
+	struct log_text name;
+
+	log_info("account-active account=%s was=%s reason=\"%s\"",
+		log_text(&name, a->params.settings->name),
+		account_state_name(a->state), why);
+	a->state = ACCOUNT_ACTIVE;
+	a->reason[0] = '\0';
+}
+
 /* Takes up a pause that was saved. */
 static void restore(struct account *a, const struct loaded *in)
 {
@@ -239,21 +254,21 @@ static void restore(struct account *a, const struct loaded *in)
 		return;
 	if (a->state == ACCOUNT_HELD && !in->hand &&
 		in->credential != fingerprint(a, in->salt)) {
-		log_info("account-active account=%s was=held "
-			 "reason=\"new credential or settings\"",
-			a->params.settings->name);
-		a->state = ACCOUNT_ACTIVE;
-		a->reason[0] = '\0';
+		forget(a, "new credential or settings");
+		return;
+	}
+	if (in->own && !account_quota_restore(a)) {
+		forget(a, "the daily limits leave room again");
 		return;
 	}
 	a->by_hand = in->hand;
 	a->wake_on_login = in->login;
 	a->pause = (enum pause)in->pause;
 	a->pause_step = in->step;
+	if (in->own)
+		return;
 	/* A clock that jumped must not make it longer than it could be. */
 	longest = gmail_pause_ms(a->pause, a->pause_step);
-	if (a->state == ACCOUNT_OVER_QUOTA)
-		longest = LEDGER_BUCKETS * LEDGER_BUCKET_S * 1000LL;
 	if (left_ms > longest + longest / 8)
 		left_ms = longest;
 	a->until_ms = clock_boot_ms() + (left_ms > 0 ? left_ms : 0);

@@ -101,11 +101,13 @@ static void resume_account(struct account *a, const char *why)
 	account_resume(a);
 }
 
-/* Changes the account NAME, or all of them; answers how many. */
+/* Changes the account NAME, or all of them; answers how many, and what they are
+ * then: one that is resumed may be over its own daily limit. */
 static void change_accounts(struct control_client *c,
 	const struct control_request *r, account_change_fn *change)
 {
 	struct dispatch *d = control_client_dispatch(c);
+	json_t *accounts = json_array();
 	struct account_info info;
 	struct log_text name;
 	struct err err;
@@ -120,11 +122,15 @@ static void change_accounts(struct control_client *c,
 		change(dispatch_account(d, i),
 			r->why != NULL ? r->why : "paused by gmrelayctl");
 		changed++;
+		account_info(dispatch_account(d, i), &info);
+		json_array_append_new(accounts, control_json_account(&info));
 	}
 	if (changed > 0) {
-		control_done(c, json_pack("{s:i}", "changed", changed));
+		control_done(c, json_pack("{s:i,s:o}", "changed", changed,
+					"accounts", accounts));
 		return;
 	}
+	json_decref(accounts);
 	if (r->name == NULL)
 		err_set(&err, ERR_SYNTAX, "name an account, or all");
 	else

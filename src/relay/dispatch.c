@@ -60,6 +60,7 @@ struct message *dispatch_add(struct dispatch *d, uint64_t id,
 	if (schedule_add(
 		    dispatch_slot(d, m)->schedule, &m->scheduled, due_ms) != 0)
 		bug("out of memory for the schedule");
+	dispatch_tell_if_paused(d, m);
 	dispatch_settle_soon(d);
 	return m;
 }

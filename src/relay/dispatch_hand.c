@@ -517,6 +517,17 @@ void dispatch_tell_paused(struct dispatch *d, const struct account *a)
 	}
 }
 
+void dispatch_tell_if_paused(struct dispatch *d, const struct message *m)
+{
+	struct account_info info;
+
+	if (d->follower_count == 0)
+		return;
+	account_info(dispatch_slot(d, m)->account, &info);
+	if (info.state != ACCOUNT_ACTIVE || info.backing_off)
+		dispatch_tell(d, m->id, "paused", info.reason, false);
+}
+
 int dispatch_follow(struct dispatch *d, uint64_t id, follow_fn *fn, void *arg,
 	struct err *err)
 {

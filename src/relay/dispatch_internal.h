@@ -215,7 +215,7 @@ int dispatch_load(struct dispatch *d, const struct message *m,
 	struct err *err);
 
 /* dispatch_send.c: */
-struct delivery *dispatch_next(void *arg, struct account *a);
+struct delivery *dispatch_next(void *arg, struct account *a, unsigned rcpt_max);
 void dispatch_finished(void *arg, struct account *a, struct delivery *d);
 /* Brings the clocks in *env up to now, and starts them anew in m. */
 void dispatch_count_time(
@@ -275,6 +275,8 @@ void dispatch_grant_wish(struct dispatch *d, struct message *m);
 void dispatch_tell(struct dispatch *d, uint64_t id, const char *event,
 	const char *text, bool last);
 void dispatch_tell_paused(struct dispatch *d, const struct account *a);
+/* Tells who follows it that its account cannot send just now. */
+void dispatch_tell_if_paused(struct dispatch *d, const struct message *m);
 
 /* relay.c's side: */
 struct dispatch_params {

@@ -43,7 +43,7 @@ static bool any_untried(const struct envelope *env)
 }
 
 /* Everybody once a round; when all were tried, the next round begins. */
-static void choose_recipients(struct attempt *t)
+static void choose_recipients(struct attempt *t, size_t max)
 {
 	struct envelope *env = t->env;
 	struct delivery *delivery = &t->delivery;
@@ -55,15 +55,15 @@ static void choose_recipients(struct attempt *t)
 
 		if (next_round)
 			r->tried = false;
-		if (!is_untried(r) || delivery->rcpt_count == DELIVERY_RCPT_MAX)
+		if (!is_untried(r) || delivery->rcpt_count == max)
 			continue;
 		delivery->rcpts[delivery->rcpt_count].address = r->address;
 		delivery->rcpts[delivery->rcpt_count++].index = i;
 	}
 }
 
-static struct attempt *make_attempt(
-	struct dispatch *d, struct message *m, struct err *err)
+static struct attempt *make_attempt(struct dispatch *d, struct message *m,
+	unsigned rcpt_max, struct err *err)
 {
 	struct attempt *t = xcalloc(1, sizeof(*t));
 	const struct conf_account *settings =
@@ -82,7 +82,8 @@ static struct attempt *make_attempt(
 	t->delivery.smtputf8 = t->env->smtputf8;
 	t->delivery.reverse_path =
 		sender_reverse_path(&settings->sender, t->env->reverse_path);
-	choose_recipients(t);
+	choose_recipients(
+		t, rcpt_max < DELIVERY_RCPT_MAX ? rcpt_max : DELIVERY_RCPT_MAX);
 	return t;
 }
 
@@ -99,7 +100,7 @@ void dispatch_read_later(
 	dispatch_wait_until(d, m, clock_boot_ms() + UNREADABLE_RETRY_MS);
 }
 
-struct delivery *dispatch_next(void *arg, struct account *a)
+struct delivery *dispatch_next(void *arg, struct account *a, unsigned rcpt_max)
 {
 	struct dispatch *d = arg;
 	struct attempt *t;
@@ -116,7 +117,7 @@ struct delivery *dispatch_next(void *arg, struct account *a)
 			dispatch_settle_soon(d);
 			return NULL;
 		}
-		t = make_attempt(d, m, &err);
+		t = make_attempt(d, m, rcpt_max, &err);
 		if (t != NULL && t->delivery.rcpt_count == 0) {
 			dispatch_done(d, m, t->env->body_name);
 			free_attempt(t);
