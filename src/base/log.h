@@ -43,8 +43,8 @@ void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Writes text into *out so that it is one printable word or a "quoted string":
- * control bytes, DEL, quote and backslash become \xNN, invalid UTF-8 too; cut
- * with "..." at the limit. Returns out->text. */
+ * the octets of quote, backslash, invisible characters (utf8_is_invisible) and
+ * invalid UTF-8 become \xNN; cut with "..." at the limit. Returns out->text. */
 const char *log_text(struct log_text *out, const char *text);
 const char *log_text_n(struct log_text *out, const char *text, size_t len);
 

@@ -117,6 +117,56 @@ size_t utf8_char_len(const char *text, size_t len)
 	return row->len;
 }
 
+static uint32_t code_point(const unsigned char *s, size_t len)
+{
+	static const unsigned char lead_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	uint32_t code = s[0] & lead_bits[len];
+	size_t i;
+
+	for (i = 1; i < len; i++)
+		code = code << 6 | (s[i] & 0x3f);
+	return code;
+}
+
+bool utf8_is_invisible(const char *text, size_t len)
+{
+	/* Unicode 15 */
+	static const struct {
+		uint32_t first, last;
+	} invisible[] = {
+		{0x00, 0x1f},
+		{0x7f, 0x9f},
+		{0xad, 0xad},
+		{0x600, 0x605},
+		{0x61c, 0x61c},
+		{0x6dd, 0x6dd},
+		{0x70f, 0x70f},
+		{0x890, 0x891},
+		{0x8e2, 0x8e2},
+		{0x180e, 0x180e},
+		{0x200b, 0x200f},
+		{0x2028, 0x202e},
+		{0x2060, 0x2064},
+		{0x2066, 0x206f},
+		{0xfeff, 0xfeff},
+		{0xfff9, 0xfffb},
+		{0x110bd, 0x110bd},
+		{0x110cd, 0x110cd},
+		{0x13430, 0x1343f},
+		{0x1bca0, 0x1bca3},
+		{0x1d173, 0x1d17a},
+		{0xe0001, 0xe0001},
+		{0xe0020, 0xe007f},
+	};
+	uint32_t code = code_point((const unsigned char *)text, len);
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(invisible); i++)
+		if (code >= invisible[i].first && code <= invisible[i].last)
+			return true;
+	return false;
+}
+
 void *xcalloc(size_t count, size_t size)
 {
 	void *data = calloc(count, size);

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -38,6 +39,11 @@ int hex64_parse(const char *text, uint64_t *value_out);
 /* Length of the character at text: 1 for ASCII, 2 to 4 for valid UTF-8 (RFC
  * 3629), 0 where it is neither, is cut at len or is a C1 control character. */
 size_t utf8_char_len(const char *text, size_t len);
+
+/* True for a character (of len octets, by utf8_char_len) that shows nothing and
+ * can make what is around it look like something else: Unicode's categories Cc,
+ * Cf, Zl and Zp, so control characters, changes of direction, line ends. */
+bool utf8_is_invisible(const char *text, size_t len);
 
 /* Memory or death: for small things without which nothing can go on. */
 void *xcalloc(size_t count, size_t size);

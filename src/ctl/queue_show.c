@@ -167,9 +167,7 @@ static void put_bytes(const struct ctl *ctl, const char *data, size_t len)
 	}
 	for (i = 0; i < len; i += n) {
 		n = utf8_char_len(data + i, len - i);
-		if (n == 0 || (n == 1 &&
-				      ((unsigned char)data[i] < ' ' ||
-					      data[i] == 127) &&
+		if (n == 0 || (utf8_is_invisible(data + i, n) &&
 				      data[i] != '\n' && data[i] != '\t')) {
 			n = n > 0 ? n : 1;
 			if (data[i] != '\r')

@@ -13,17 +13,6 @@
 
 enum { TEXT_CLEAN_MAX = 256 * 1024 };
 
-/* U+202A to U+202E and U+2066 to U+2069 turn the direction of what follows:
- * text of strangers could look like something else. */
-static bool turns_direction(const char *text, size_t n)
-{
-	const unsigned char *c = (const unsigned char *)text;
-
-	return n == 3 && c[0] == 0xe2 &&
-	       ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) ||
-		       (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
-}
-
 void text_clean(struct buf *out, const char *text)
 {
 	size_t i, n, len = strlen(text);
@@ -32,9 +21,7 @@ void text_clean(struct buf *out, const char *text)
 	for (i = 0; i < len; i += n) {
 		n = utf8_char_len(text + i, len - i);
 		if (n == 0 || (n > 1 && !utf8) ||
-			turns_direction(text + i, n) ||
-			(n == 1 && ((unsigned char)text[i] < ' ' ||
-					   text[i] == 127))) {
+			utf8_is_invisible(text + i, n)) {
 			n = n > 0 ? n : 1;
 			if (buf_add(out, "?", 1) != 0)
 				return;

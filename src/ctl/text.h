@@ -2,7 +2,8 @@
  * text.h - text for a terminal: nothing that is no text reaches it; ages,
  *          sizes, tables.
  * Used by:    ctl/.
- * Invariant:  control characters, and what is not valid UTF-8, come out as '?'.
+ * Invariant:  invisible characters (base/util: controls, turns of direction),
+ *             and what is not valid UTF-8, come out as '?'.
  */
 #ifndef GMRELAY_CTL_TEXT_H
 #define GMRELAY_CTL_TEXT_H

@@ -3,6 +3,7 @@ not in arguments, environment, configuration or spool."""
 import base64
 import os
 import re
+import unicodedata
 
 from lib import proc
 from lib.fakegmail import PASSWORD, USER
@@ -67,22 +68,30 @@ def strangers_text_is_escaped(t):
     daemon.options = ["-v"]
     daemon.start()
     nasty = (b"x\x1b[31mred\x07\x7f", b"x\r2026 fake=line", b"x\xff\xfe\x85",
-             b"\"quoted\\ \xe2\x80\xa8x\"", b"x" * 900)
+             b"\"quoted\\ \xe2\x80\xa8x\"", b"x\xe2\x80\xaegro.live", b"x" * 900)
     for text in nasty:
         with daemon.client() as client:
             for command in (b"EHLO " + text, b"NOOP " + text, text,
                             b"MAIL FROM:<" + text + b"@example.org>",
                             b"RCPT TO:<" + text + b"@example.net>"):
                 client.cmd(command)
-    fake.rule("RCPT", "550 5.1.1 evil\x1b[2J \x07\xff text")
+    fake.rule("RCPT", "550 5.1.1 evil\x1b[2J \x07\xff \u202e\u2028 text")
     daemon.send(message(), ["b@example.net"])
+    with daemon.client() as client:
+        client.ehlo()
+        client.mail("a@example.org", ["x\u202e\u2028@example.net"],
+                    message(), " SMTPUTF8")
     wait_for(lambda: daemon.queue(failed=True), 30, "failed/")
     daemon.stop()
     with open(daemon.log_file, "rb") as log:
         data = log.read()
     bad = re.findall(rb"[^\n]*[\x00-\x09\x0b-\x1f\x7f][^\n]*", data)
     t.equal(bad, [], "lines with control characters")
-    data.decode("utf-8")  # valid UTF-8 throughout
+    text = data.decode("utf-8")  # valid UTF-8 throughout
+    t.equal(sorted({x for x in text if x != "\n" and unicodedata.category(x)
+                    in ("Cc", "Cf", "Zl", "Zp")}), [],
+            "characters that nobody sees")
+    t.true("\\xe2\\x80\\xae" in text, "they are shown by their octets")
     t.true(b"\n2026 fake=line" not in data, "no line of a stranger's making")
 
 

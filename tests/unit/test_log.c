@@ -45,6 +45,11 @@ static const struct {
 	{"\xff\xfe", 2, "\\xff\\xfe"},
 	{"\xc0\xaf", 2, "\\xc0\\xaf"},
 	{"\xc2\x9b", 2, "\\xc2\\x9b"}, /* C1: a terminal's escape */
+	/* U+202E turns what follows, U+2028 ends the line, U+200B is nothing */
+	{"a\xe2\x80\xaemoc", 7, "a\\xe2\\x80\\xaemoc"},
+	{"a\xe2\x80\xa8id", 6, "a\\xe2\\x80\\xa8id"},
+	{"\xe2\x80\x8b", 3, "\\xe2\\x80\\x8b"},
+	{"\xf3\xa0\x80\xa0", 4, "\\xf3\\xa0\\x80\\xa0"}, /* a tag */
 	{"\xe2\x82x", 3, "\\xe2\\x82x"},
 	{"\xed\xa0\x80", 3, "\\xed\\xa0\\x80"},
 };

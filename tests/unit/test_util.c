@@ -119,6 +119,39 @@ static void test_utf8(void **state)
 	}
 }
 
+static const struct {
+	const char *text;
+	bool invisible;
+} characters[] = {
+	{"\x1f", true}, {" ", false}, {"~", false}, {"\x7f", true},
+	{"\xc2\xa0", false}, {"\xc2\xad", true}, /* U+00AD soft hyphen */
+	{"\xd8\x9c", true},                      /* U+061C */
+	{"\xc3\xa4", false},                     /* U+00E4 */
+	{"\xe2\x80\x8a", false},                 /* U+200A */
+	{"\xe2\x80\x8b", true},                  /* U+200B */
+	{"\xe2\x80\x90", false},                 /* U+2010 hyphen */
+	{"\xe2\x80\xa8", true},                  /* U+2028 line separator */
+	{"\xe2\x80\xa9", true},      /* U+2029 paragraph separator */
+	{"\xe2\x80\xae", true},      /* U+202E */
+	{"\xe2\x80\xaf", false},     /* U+202F */
+	{"\xe2\x81\xa9", true},      /* U+2069 */
+	{"\xef\xbb\xbf", true},      /* U+FEFF */
+	{"\xf0\x9f\x93\xa7", false}, /* U+1F4E7 */
+	{"\xf3\xa0\x81\xbf", true},  /* U+E007F */
+	{"\xf4\x8f\xbf\xbf", false}, /* U+10FFFF */
+};
+
+static void test_utf8_invisible(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(characters); i++)
+		assert_int_equal(utf8_is_invisible(characters[i].text,
+					 strlen(characters[i].text)),
+			characters[i].invisible);
+}
+
 static void test_memory(void **state)
 {
 	char *text = xstrdup("secret"), *zero = xcalloc(3, 5);
@@ -323,6 +356,7 @@ int main(void)
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_hex),
 		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_utf8_invisible),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_base64_refuses),
