@@ -211,8 +211,8 @@ static void finish(struct dispatch *d, struct attempt *t, struct verdict *v)
 	if (env->reason == NULL && said.words[0] != '\0')
 		(void)envelope_set_reason(env, said.words);
 	if (envelope_count(env, RCPT_FAILED) > 0)
-		report_key =
-			write_report(d, t, REPORT_FAILED, v->advice, &report);
+		report_key = write_report(
+			d, t, REPORT_FAILED, verdict_advice(v, env), &report);
 	dispatch_mark_reported(env);
 	dispatch_fail(d, m, env, t->delivery.content, &report, report_key);
 }
@@ -235,9 +235,11 @@ static void go_on(struct dispatch *d, struct attempt *t, struct verdict *v)
 			       : "the rest in a further transaction",
 		false);
 	d->counters->relay->deferred += v->refused > 0;
-	if (envelope_count(env, RCPT_FAILED) > 0) {
-		report_key =
-			write_report(d, t, REPORT_FAILED, v->advice, &report);
+	if (any_untried(env)) {
+		/* One report a round: who else fails is told of in the same. */
+	} else if (envelope_count(env, RCPT_FAILED) > 0) {
+		report_key = write_report(
+			d, t, REPORT_FAILED, verdict_advice(v, env), &report);
 		dispatch_mark_reported(env);
 	} else if (!env->notified && !env->report &&
 		   (int64_t)env->waited_ms > d->conf->delay_notice_ms &&

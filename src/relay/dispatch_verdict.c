@@ -65,6 +65,27 @@ struct said verdict_said_of_failed(const struct envelope *env)
 	bug("a message failed for nobody");
 }
 
+/* An earlier transaction's refusals are judged again by the words that were
+ * kept. */
+const char *verdict_advice(const struct verdict *v, const struct envelope *env)
+{
+	const struct gmail_rule *rule;
+	struct reply reply;
+	size_t i;
+
+	for (i = 0; v->advice == NULL && i < env->rcpt_count; i++) {
+		const struct envelope_rcpt *r = &env->rcpts[i];
+
+		if (r->state != RCPT_FAILED || r->reply == NULL ||
+			reply_scan(&reply, r->reply) != 0)
+			continue;
+		rule = gmail_judge(PHASE_RCPT, &reply);
+		if (rule->action == ACTION_FAIL)
+			return rule->advice;
+	}
+	return v->advice;
+}
+
 void verdict_log_refused(const struct attempt *t)
 {
 	const struct delivery *delivery = &t->delivery;

@@ -59,6 +59,9 @@ struct said verdict_said_of_failed(const struct envelope *env);
 void verdict_log(const struct verdict *v, const struct attempt *t,
 	const char *event, const struct said *said, int64_t next_ms);
 
+/* What to do about those who failed and were not told of yet; NULL: nothing. */
+const char *verdict_advice(const struct verdict *v, const struct envelope *env);
+
 /* Where there are several recipients that line names one: all who were refused
  * have one each; of those put off, the first ten. */
 void verdict_log_refused(const struct attempt *t);

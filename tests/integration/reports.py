@@ -74,6 +74,47 @@ def a_report_is_as_rfc_3464_says(t):
 
 
 @scenario
+def one_report_tells_of_all_transactions(t):
+    fake, daemon = refused(t)
+    fake.rule("RCPT", REFUSAL, match="^TO:<p")
+    people = ["p%03d@example.net" % i for i in range(210)]
+    daemon.send(message(), people[:205] + ["found@example.net"],
+                sender="owner@example.org")
+    got = wait_report(fake)
+    daemon.wait_queue_empty()
+    t.equal(len(reports(fake)), 1, "reports")
+    fields = status_fields(parse(got))[1:]
+    t.equal(sorted(x["Final-Recipient"] for x in fields),
+            ["rfc822; " + x for x in people[:205]], "who is reported")
+    words = list(parse(got).iter_parts())[0].get_content()
+    t.true("What to do:" in words, "the words for a person: %r" % words)
+    daemon.stop()
+    daemon.start()
+    daemon.wait_queue_empty()
+    t.equal(len(reports(fake)), 1, "reports after a restart")
+
+
+@scenario
+def what_failed_before_a_restart_is_reported_after_it(t):
+    fake, daemon = refused(t)
+    fake.rule("RCPT", action="stall", match="^TO:<found@", times=1)
+    people = ["lost@example.net"] + ["p%03d@example.net" % i
+                                     for i in range(99)]
+    daemon.send(message(subject="one"), people + ["found@example.net"],
+                sender="owner@example.org")
+    fake.wait(lambda: fake.messages, 20, "the first hundred")
+    wait_for(lambda: daemon.recipients(daemon.queue()[0]["id"])[
+        "lost@example.net"]["state"] == "failed", 20, "lost has failed")
+    t.equal(reports(fake), [], "reports")
+    daemon.kill_all()
+    daemon.start()
+    got = wait_report(fake)
+    daemon.wait_queue_empty()
+    t.equal(len(reports(fake)), 1, "reports")
+    t.true(b"lost@example.net" in got.body, "it names lost@")
+
+
+@scenario
 def failed_messages_are_kept_counted_and_sent_again(t):
     fake, daemon = refused(t)
     message_id = daemon.send(message(), ["lost@example.net"])
