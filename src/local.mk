@@ -120,6 +120,8 @@ libgmrelay_a_SOURCES = \
 	src/receiver/clients.h \
 	src/receiver/intake.c \
 	src/receiver/intake.h \
+	src/receiver/login.c \
+	src/receiver/login.h \
 	src/receiver/mail.c \
 	src/receiver/mail.h \
 	src/receiver/receiver.c \
@@ -241,6 +243,9 @@ src_gmrelayd_LDADD = $(gmrelay_libs)
 
 sbin_PROGRAMS += src/gmrelayctl
 src_gmrelayctl_SOURCES = \
+	src/ctl/certificate.c \
+	src/ctl/certificate.h \
+	src/ctl/certificate_names.c \
 	src/ctl/client.c \
 	src/ctl/client.h \
 	src/ctl/clients.c \
@@ -251,6 +256,7 @@ src_gmrelayctl_SOURCES = \
 	src/ctl/json.c \
 	src/ctl/json.h \
 	src/ctl/main.c \
+	src/ctl/password.c \
 	src/ctl/queue.c \
 	src/ctl/queue_show.c \
 	src/ctl/smtp.c \

@@ -52,6 +52,7 @@ unit_tests = \
 	tests/unit/test_listen \
 	tests/unit/test_local \
 	tests/unit/test_log \
+	tests/unit/test_login \
 	tests/unit/test_mailbox \
 	tests/unit/test_mailbox_list \
 	tests/unit/test_names \
@@ -100,6 +101,7 @@ session_fixture = \
 	tests/unit/session_fixture.c \
 	tests/unit/session_fixture.h
 tests_unit_test_intake_SOURCES = tests/unit/test_intake.c $(session_fixture)
+tests_unit_test_login_SOURCES = tests/unit/test_login.c $(session_fixture)
 tests_unit_test_receiver_SOURCES = tests/unit/test_receiver.c $(fake_journal)
 tests_unit_test_receiver_local_SOURCES = \
 	tests/unit/test_receiver_local.c $(session_fixture)
@@ -219,6 +221,7 @@ integration_tests = \
 	tests/integration/every_disk_call_fails.py \
 	tests/integration/idle_costs_nothing.py \
 	tests/integration/kill_roles_lose_nothing.py \
+	tests/integration/lan_logins.py \
 	tests/integration/lan_tls.py \
 	tests/integration/limits_at_the_door.py \
 	tests/integration/local_names_reach_people.py \

@@ -12,7 +12,7 @@ PACKAGES_CHECK=(
 	mandoc shellcheck xz-utils
 )
 # clients that the daemon must serve; what is missing is skipped and said
-PACKAGES_CLIENTS=(curl msmtp perl s-nail strace swaks)
+PACKAGES_CLIENTS=(curl libnet-ssleay-perl msmtp perl s-nail strace swaks)
 # a real server to deliver to, run by the tests alone; skipped likewise
 PACKAGES_SERVERS=(libsasl2-modules postfix sasl2-bin)
 

@@ -41,7 +41,12 @@ enum ctl_option {
 	OPT_FAILED = 1 << 1,
 	OPT_TIMEOUT = 1 << 2,
 	OPT_SPOOL = 1 << 3,
+	OPT_DAYS = 1 << 4,
+	OPT_NAME = 1 << 5,
+	OPT_RSA = 1 << 6,
 };
+
+#define CTL_NAMES_MAX 32
 
 /* The arguments of a command, options taken out. */
 struct ctl_args {
@@ -49,6 +54,10 @@ struct ctl_args {
 	bool failed;
 	int timeout_s; /* 0: none given */
 	const char *spool;
+	int days; /* 0: none given */
+	const char *names[CTL_NAMES_MAX];
+	int name_count;
+	bool rsa;
 	char **rest;
 	int count;
 };
@@ -106,5 +115,7 @@ ctl_run_fn ctl_test;
 ctl_run_fn ctl_doctor;
 ctl_run_fn ctl_spool_check;
 ctl_run_fn ctl_spool_export;
+ctl_run_fn ctl_certificate;
+ctl_run_fn ctl_password;
 
 #endif

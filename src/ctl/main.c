@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/conf.h"
+#include "base/log.h"
 #include "base/util.h"
 #include "ctl/client.h"
 #include "ctl/ctl.h"
@@ -21,7 +22,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { TIMEOUT_MAX_S = 24 * 3600, WIDTH_DEFAULT = 80, WIDTH_MIN = 40 };
+enum {
+	TIMEOUT_MAX_S = 24 * 3600,
+	DAYS_MAX = 36500,
+	WIDTH_DEFAULT = 80,
+	WIDTH_MIN = 40
+};
 
 static const struct command {
 	const char *group; /* "" where the verb stands alone */
@@ -68,6 +74,11 @@ static const struct command {
 	{"spool", "export", ctl_spool_export, OPT_SPOOL | OPT_FAILED, 1, 1,
 		"[--spool DIR] [--failed] DIR",
 		"write what is not delivered as files"},
+	{"", "certificate", ctl_certificate, OPT_DAYS | OPT_NAME | OPT_RSA, 1,
+		1, "[--name NAME]... FILE",
+		"make FILE.pem and FILE.key for clients"},
+	{"", "password", ctl_password, 0, 1, 1, "NAME",
+		"make a line for the users file"},
 };
 
 /* --- what the commands share --------------------------------------------- */
@@ -167,7 +178,7 @@ static void print_help(FILE *to)
 		to);
 }
 
-static int read_seconds(const char *text, int *out)
+static int read_number(const char *text, long max, int *out)
 {
 	char *end;
 	long value;
@@ -175,32 +186,72 @@ static int read_seconds(const char *text, int *out)
 	errno = 0;
 	value = strtol(text, &end, 10);
 	if (errno != 0 || *end != '\0' || end == text || value < 1 ||
-		value > TIMEOUT_MAX_S)
+		value > max)
 		return -1;
 	*out = (int)value;
 	return 0;
+}
+
+/* Takes one option, a bit of enum ctl_option, with its value. */
+static enum ctl_status take_option(
+	const struct ctl *ctl, unsigned option, struct ctl_args *out)
+{
+	switch (option) {
+	case OPT_ALL:
+		out->all = true;
+		break;
+	case OPT_FAILED:
+		out->failed = true;
+		break;
+	case OPT_RSA:
+		out->rsa = true;
+		break;
+	case OPT_SPOOL:
+		out->spool = optarg;
+		break;
+	case OPT_TIMEOUT:
+		if (read_number(optarg, TIMEOUT_MAX_S, &out->timeout_s) != 0)
+			return ctl_misused(ctl,
+				"--timeout wants seconds, from 1 to %d, not %s",
+				TIMEOUT_MAX_S, optarg);
+		break;
+	case OPT_DAYS:
+		if (read_number(optarg, DAYS_MAX, &out->days) != 0)
+			return ctl_misused(ctl,
+				"--days wants a number, from 1 to %d, not %s",
+				DAYS_MAX, optarg);
+		break;
+	case OPT_NAME:
+		if (out->name_count == CTL_NAMES_MAX)
+			return ctl_misused(ctl, "more than %d times --name",
+				CTL_NAMES_MAX);
+		out->names[out->name_count++] = optarg;
+		break;
+	default:
+		bug("no such option: %u", option);
+	}
+	return CTL_FINE;
 }
 
 /* Takes the options out of argv, wherever they stand; "--" ends them. */
 static enum ctl_status read_args(struct ctl *ctl, const struct command *command,
 	int argc, char **argv, struct ctl_args *out)
 {
-	enum {
-		LONG_ALL = 256,
-		LONG_FAILED,
-		LONG_TIMEOUT,
-		LONG_SPOOL,
-		LONG_JSON
-	};
+	/* those of enum ctl_option have their bit's number above LONG_FIRST */
+	enum { LONG_JSON = 256, LONG_FIRST };
 	static const struct option options[] = {
-		{"all", no_argument, NULL, LONG_ALL},
-		{"failed", no_argument, NULL, LONG_FAILED},
-		{"timeout", required_argument, NULL, LONG_TIMEOUT},
-		{"spool", required_argument, NULL, LONG_SPOOL},
 		{"json", no_argument, NULL, LONG_JSON},
+		{"all", no_argument, NULL, LONG_FIRST},
+		{"failed", no_argument, NULL, LONG_FIRST + 1},
+		{"timeout", required_argument, NULL, LONG_FIRST + 2},
+		{"spool", required_argument, NULL, LONG_FIRST + 3},
+		{"days", required_argument, NULL, LONG_FIRST + 4},
+		{"name", required_argument, NULL, LONG_FIRST + 5},
+		{"rsa", no_argument, NULL, LONG_FIRST + 6},
 		{NULL, 0, NULL, 0},
 	};
-	unsigned used = 0;
+	unsigned used = 0, bit;
+	enum ctl_status status;
 	int option;
 
 	optind = 0; /* glibc: start afresh, with argv[0] as the verb */
@@ -209,20 +260,15 @@ static enum ctl_status read_args(struct ctl *ctl, const struct command *command,
 			ctl->json = true;
 			continue;
 		}
-		if (option < LONG_ALL || option > LONG_SPOOL)
+		if (option < LONG_FIRST)
 			return ctl_misused(ctl,
 				"a bad option for %s; see gmrelayctl help",
 				command->verb);
-		used |= 1U << (option - LONG_ALL);
-		out->all |= option == LONG_ALL;
-		out->failed |= option == LONG_FAILED;
-		if (option == LONG_SPOOL)
-			out->spool = optarg;
-		if (option == LONG_TIMEOUT &&
-			read_seconds(optarg, &out->timeout_s) != 0)
-			return ctl_misused(ctl,
-				"--timeout wants seconds, from 1 to %d, not %s",
-				TIMEOUT_MAX_S, optarg);
+		bit = 1U << (option - LONG_FIRST);
+		used |= bit;
+		status = take_option(ctl, bit, out);
+		if (status != CTL_FINE)
+			return status;
 	}
 	if ((used & ~command->options) != 0)
 		return ctl_misused(ctl,

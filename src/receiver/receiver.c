@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/role.h"
 #include "base/util.h"
+#include "receiver/login.h"
 #include "receiver/secrets.h"
 #include "receiver/session.h"
 #include "spool/journal_write.h"
@@ -474,6 +475,8 @@ int receiver_run(const struct role *role, struct receiver_secrets **secrets)
 	r.shared.names = role->names;
 	r.shared.counters = role->counters->receiver;
 	r.shared.tls = (*secrets)->tls;
+	if ((*secrets)->users != NULL)
+		r.shared.logins = logins_new(r.shared.base, (*secrets)->users);
 	r.shared.on_gone = on_session_gone;
 	r.shared.arg = &r;
 	find_names(&r.shared);

@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "receiver/receiver.h"
 #include "receiver/tls.h"
+#include "receiver/users.h"
 
 #include <stdlib.h>
 
@@ -55,12 +56,39 @@ static int read_tls(struct receiver_secrets *secrets, const struct conf *conf,
 	return secrets->tls != NULL ? 0 : -1;
 }
 
+static int read_users(struct receiver_secrets *secrets, const struct conf *conf,
+	gid_t gid, struct err *err)
+{
+	const struct secret_rules rules = {
+		.what = "the users file",
+		.reader = "the receiver",
+		.gid = gid,
+	};
+	struct err why;
+	size_t len;
+	char *text;
+
+	if (conf->users_file[0] == '\0')
+		return 0;
+	text = secret_file_load(
+		conf->users_file, &rules, USERS_FILE_MAX, &len, &why);
+	if (text == NULL)
+		return err_set(err, why.kind, "users-file: %.400s", why.text);
+	secrets->users = users_parse(text, len, &why);
+	secret_free(&text, len);
+	if (secrets->users == NULL)
+		err_set(err, why.kind, "users-file %.200s: %.250s",
+			conf->users_file, why.text);
+	return secrets->users != NULL ? 0 : -1;
+}
+
 struct receiver_secrets *receiver_secrets_read(
 	const struct conf *conf, gid_t gid, struct err *err)
 {
 	struct receiver_secrets *secrets = xcalloc(1, sizeof(*secrets));
 
-	if (read_tls(secrets, conf, gid, err) != 0)
+	if (read_tls(secrets, conf, gid, err) != 0 ||
+		read_users(secrets, conf, gid, err) != 0)
 		receiver_secrets_free(&secrets);
 	return secrets;
 }
@@ -72,6 +100,7 @@ void receiver_secrets_free(struct receiver_secrets **secrets)
 	if (s == NULL)
 		return;
 	tls_server_free(&s->tls);
+	users_free(&s->users);
 	free(s);
 	*secrets = NULL;
 }

@@ -14,6 +14,7 @@
 #include "base/counters.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "receiver/login.h"
 #include "receiver/tls.h"
 #include "receiver/verbs.h"
 
@@ -41,6 +42,7 @@ void session_shared_init(struct session_shared *shared)
 
 void session_shared_free(struct session_shared *shared)
 {
+	logins_free(&shared->logins);
 	free(shared->turn);
 	shared->turn = NULL;
 	buf_free(&shared->scratch);
@@ -138,6 +140,12 @@ void session_stop_reading(struct session *s)
 
 /* --- input ---------------------------------------------------------------- */
 
+/* Of the turn's bytes, which are nobody else's to change. */
+static void wipe_turn(struct session *s, const char *data, size_t len)
+{
+	wipe(s->shared->turn + (data - s->shared->turn), len);
+}
+
 static enum session_next take_command(
 	struct session *s, const char *data, size_t len, size_t *used)
 {
@@ -155,10 +163,16 @@ static enum session_next take_command(
 	*used = line.used;
 	if (rc == 0)
 		return SESSION_NEED_MORE;
-	if (rc < 0)
+	if (rc < 0 && s->auth != NULL)
+		login_too_long(s);
+	else if (rc < 0)
 		session_reply(s, RX_LINE_TOO_LONG);
+	else if (s->auth != NULL)
+		next = login_answer(s, line.text, line.len);
 	else
 		next = verbs_dispatch(s, &line, len > line.used);
+	if (s->secret && rc > 0)
+		wipe_turn(s, line.text, line.len);
 	s->spoke = true;
 	return s->expelled ? SESSION_CLOSE : next;
 }
@@ -175,6 +189,25 @@ static enum session_next take(
 
 static void flush(struct session *s);
 
+/* Keeps what cannot be looked at yet. Half a login is not left lying about. */
+static int hold(struct session *s, const char *data, size_t len)
+{
+	static const char verb[] = "AUTH";
+	const bool secret = s->auth != NULL ||
+			    (len > strlen(verb) &&
+				    strncasecmp(data, verb, strlen(verb)) == 0);
+
+	/* all at once: growing would leave copies behind */
+	if (secret && len < COMMAND_LINE_MAX &&
+		buf_reserve(&s->held, COMMAND_LINE_MAX) == NULL)
+		return -1;
+	if (buf_add(&s->held, data, len) != 0)
+		return -1;
+	if (secret)
+		wipe_turn(s, data, len);
+	return 0;
+}
+
 /* Looks at the len bytes at data, and holds what it leaves. */
 static enum session_next take_all(
 	struct session *s, const char *data, size_t len)
@@ -189,12 +222,15 @@ static enum session_next take_all(
 		if (s->out.len > SESSION_OUTPUT_PAUSE)
 			flush(s);
 	}
+	if (s->secret && s->held.data != NULL)
+		wipe(s->held.data, s->held.cap);
 	buf_clear(&s->held);
+	s->secret = s->auth != NULL;
 	if (next == SESSION_START_TLS)
 		next = session_tls_start(s, len > 0);
 	if (next == SESSION_CLOSE)
 		return next;
-	if (len > 0 && buf_add(&s->held, data, len) != 0)
+	if (len > 0 && hold(s, data, len) != 0)
 		return SESSION_CLOSE;
 	if (len == 0 && s->held.cap > KEEP_MAX)
 		buf_free(&s->held);
@@ -284,6 +320,7 @@ static void session_free(struct session **sp)
 	mail_log_lost(&s->mail, s->peer.log,
 		s->gone ? "the client left" : "the connection was closed");
 	mail_reset(&s->mail);
+	login_forget(s);
 	tls_conn_close(&s->tls_due);
 	tls_conn_close(&s->transport.tls);
 	if (!s->gone && !s->polite)

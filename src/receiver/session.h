@@ -29,6 +29,8 @@ struct event;
 struct event_base;
 struct journal;
 struct local_names;
+struct login_check;
+struct logins;
 struct receiver_counters;
 
 #define SESSION_HELO_MAX 255
@@ -77,6 +79,7 @@ enum session_pause {
 	SESSION_PAUSE_COMMIT = 1,
 	SESSION_PAUSE_DRAFT = 2,
 	SESSION_PAUSE_OUTPUT = 4,
+	SESSION_PAUSE_LOGIN = 8,
 };
 
 /* What the sessions of this process share; it outlives them. */
@@ -95,6 +98,7 @@ struct session_shared {
 	struct buf scratch;                   /* see struct intake_setup */
 	bool draining;                        /* no new transaction */
 	const struct tls_server *tls;         /* NULL: no certificate */
+	struct logins *logins;                /* NULL: no users */
 	/* Addresses whose client began with TLS after it was greeted. */
 	struct in6_addr tls_first[SESSION_TLS_FIRST_MAX];
 	unsigned tls_first_count; /* ever; the ring's next place */
@@ -131,7 +135,11 @@ struct session {
 	bool spoke;      /* a command came */
 	bool polite;     /* said QUIT */
 	bool esmtp;
-	bool expelled; /* by its errors; the reply is said */
+	bool logged_in;
+	bool secret; /* what was read in this turn is part of a login */
+	struct auth_exchange *auth; /* NULL: no AUTH dialogue */
+	struct login_check *check;  /* NULL: no password is looked at */
+	bool expelled;              /* by its errors; the reply is said */
 	unsigned errors;
 	unsigned quirks; /* base/quirk.h: since they were last counted */
 	char helo[SESSION_HELO_MAX + 1]; /* harmless for a Received line */

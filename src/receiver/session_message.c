@@ -8,6 +8,7 @@
 #include "base/conf.h"
 #include "base/util.h"
 #include "proto/local.h"
+#include "receiver/login.h"
 #include "receiver/tls.h"
 #include "receiver/tolerance.h"
 
@@ -181,7 +182,8 @@ static const char *protocol_name(const struct session *s)
 
 	if (!s->esmtp && !s->mail.setup.smtputf8)
 		return "SMTP";
-	return names[s->mail.setup.smtputf8][session_tls_is_on(s)];
+	return names[s->mail.setup.smtputf8]
+		    [session_tls_is_on(s) + 2 * login_is_known(s)];
 }
 
 int session_begin_message(struct session *s, enum body_mode mode)

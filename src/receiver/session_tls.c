@@ -19,6 +19,7 @@
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "receiver/login.h"
 #include "receiver/tls.h"
 
 #include <netinet/in.h>
@@ -145,6 +146,7 @@ static enum session_next fail(struct session *s, const struct err *err)
 /* RFC 3207 4.2: what was said in clear is forgotten. */
 static void forget(struct session *s)
 {
+	login_forget(s);
 	session_reset(s);
 	session_set_state(s, SESSION_NEW);
 	s->helo[0] = '\0';

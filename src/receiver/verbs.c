@@ -15,6 +15,7 @@
 #include "base/util.h"
 #include "proto/command.h"
 #include "proto/local.h"
+#include "receiver/login.h"
 #include "receiver/tolerance.h"
 
 #include <stdio.h>
@@ -27,10 +28,11 @@ enum {
 	IN_RCPT = 1 << SESSION_RCPT,
 	IN_BDAT = 1 << SESSION_BDAT,
 	IN_ALL = IN_NEW | IN_IDLE | IN_MAIL | IN_RCPT | IN_BDAT,
-	/* and only under TLS, where the client's profile asks for it */
-	SECURED = 1 << 16,
+	/* and only then, where the client's profile asks for it */
+	UNDER_TLS = 1 << 16,
+	LOGGED_IN = 1 << 17,
 	/* its reply is to be waited for (RFC 2920 3.1) */
-	ENDS_GROUP = 1 << 17,
+	ENDS_GROUP = 1 << 18,
 };
 
 /* Extensions add to the first line of EHLO's answer. */
@@ -73,6 +75,7 @@ static const struct extension extensions[] = {
 	{"ENHANCEDSTATUSCODES", NULL, NULL},
 	{"CHUNKING", NULL, NULL},
 	{"STARTTLS", NULL, can_start_tls},
+	{"AUTH", login_print_mechanisms, login_is_offered},
 };
 
 /* --- greeting ------------------------------------------------------------- */
@@ -173,13 +176,16 @@ static enum session_next verb_starttls(
 	return SESSION_CONTINUE;
 }
 
-/* Why this client may not do yet what is SECURED; RX_NONE: it may. */
-static enum rx_reply security_refusal(const struct session *s)
+/* What is missing on this connection for a verb with these states; RX_NONE:
+ * nothing. */
+static enum rx_reply security_refusal(const struct session *s, unsigned states)
 {
-	if (s->peer.kind == LISTENER_SMTP &&
+	if ((states & UNDER_TLS) != 0 && s->peer.kind == LISTENER_SMTP &&
 		s->profile->tls == CONF_CLIENT_TLS_REQUIRE &&
 		!session_tls_is_on(s))
 		return RX_NEED_TLS;
+	if ((states & LOGGED_IN) != 0 && login_is_missing(s))
+		return RX_NEED_LOGIN;
 	return RX_NONE;
 }
 
@@ -381,7 +387,8 @@ static enum session_next verb_help(struct session *s, const struct command *c);
 /* In the order of how often they come. clang-format off */
 static const struct verb verbs[] = {
 	{"RCPT", verb_rcpt, IN_MAIL | IN_RCPT, RX_NEED_MAIL, "RCPT TO:<to>"},
-	{"MAIL", verb_mail, IN_NEW | IN_IDLE | SECURED, RX_NESTED_MAIL,
+	{"MAIL", verb_mail, IN_NEW | IN_IDLE | UNDER_TLS | LOGGED_IN,
+		RX_NESTED_MAIL,
 		"MAIL FROM:<from> [SIZE=n] [BODY=8BITMIME] [SMTPUTF8]"},
 	{"DATA", verb_data, IN_ALL | ENDS_GROUP, RX_NONE, "DATA"},
 	{"BDAT", verb_bdat, IN_ALL, RX_NONE, "BDAT size [LAST]"},
@@ -393,9 +400,10 @@ static const struct verb verbs[] = {
 	{"VRFY", verb_vrfy, IN_ALL | ENDS_GROUP, RX_NONE, "VRFY address"},
 	{"HELP", verb_help, IN_ALL, RX_NONE, "HELP"},
 	{"STARTTLS", verb_starttls, IN_ALL, RX_NONE, "STARTTLS"},
+	{"AUTH", login_begin, IN_ALL | UNDER_TLS | ENDS_GROUP, RX_NONE,
+		"AUTH mechanism [response]"},
 	/* known, and not done here: legal nowhere */
 	{"EXPN", NULL, ENDS_GROUP, RX_NO_EXPN, NULL},
-	{"AUTH", NULL, 0, RX_NO_AUTH, NULL},
 	{"ETRN", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
 	{"TURN", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
 	{"ATRN", NULL, 0, RX_NOT_IMPLEMENTED, NULL},
@@ -469,7 +477,7 @@ static enum rx_reply state_refusal(
 		return verb->run != NULL && s->state == SESSION_BDAT
 			       ? RX_BAD_SEQUENCE
 			       : verb->refusal;
-	return (verb->states & SECURED) != 0 ? security_refusal(s) : RX_NONE;
+	return security_refusal(s, verb->states);
 }
 
 enum session_next verbs_dispatch(

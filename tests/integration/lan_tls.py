@@ -1,5 +1,6 @@
 """Devices get TLS: by STARTTLS or at once, old versions where that is allowed,
 and nothing that was said in clear counts as said under it."""
+import hashlib
 import os
 import shutil
 import socket
@@ -244,6 +245,52 @@ def without_a_certificate_there_is_a_hint(t):
         client.send(bytes.fromhex("1603010200010001fc0303"))
         t.true(client.is_closed(), "it is closed")
     daemon.wait_log("expects TLS on this port")
+
+
+@scenario
+def gmrelayctl_makes_a_certificate(t):
+    fake = t.fake()
+    for base, options in (("ec", []), ("rsa", ["--rsa", "--days", "20"])):
+        daemon = t.daemon(fake, clients=CLIENTS)
+        made = daemon.ctl("certificate", *options, "--name", "localhost",
+                          "--name", "127.0.0.1", t.path(base))
+        t.equal((made["cert"], made["key"], made["names"]),
+                (t.path(base + ".pem"), t.path(base + ".key"),
+                 ["localhost", "127.0.0.1"]), "what was made")
+        t.equal([os.stat(made[x]).st_mode & 0o777 for x in ("cert", "key")],
+                [0o644, 0o600], "modes")
+        again = daemon.ctl_run("certificate", t.path(base))
+        t.true(again.returncode == 1 and "nothing is overwritten" in
+               again.stderr, "it does not overwrite: %r" % again)
+        daemon.write_config(tls_cert=made["cert"], tls_key=made["key"])
+        daemon.start()
+        for name in ("localhost", "127.0.0.1"):
+            context = ssl.create_default_context(cafile=made["cert"])
+            with daemon.client() as client:
+                client.ehlo()
+                client.expect("STARTTLS", 220)
+                client.sock = context.wrap_socket(client.sock,
+                                                  server_hostname=name)
+                client.ehlo()
+                digest = hashlib.sha256(
+                    client.sock.getpeercert(binary_form=True)).hexdigest()
+        t.equal(made["fingerprint"].replace(":", "").lower(), digest,
+                "the fingerprint")
+        t.equal(version_of(daemon, careless(ssl.TLSVersion.TLSv1,
+                                            ssl.TLSVersion.TLSv1, 0), OLD),
+                "TLSv1", "an old device")
+        daemon.stop()
+    # for people: the two lines, to be copied
+    said = daemon.ctl_run("certificate", t.path("plain"),
+                          json_output=False).stdout
+    t.true('tls-cert = "%s"\ntls-key = "%s"\n' % (
+        t.path("plain.pem"), t.path("plain.key")) in said, said)
+    for arguments in (["--name", "a,b", t.path("x")], [t.path("no/x")],
+                      ["--name", "", t.path("x")], [t.folder + "/"],
+                      ["--days", "0", t.path("x")], []):
+        done = daemon.ctl_run("certificate", *arguments)
+        t.true(done.returncode != 0, "%r: %r" % (arguments, done))
+    t.true(not os.path.exists(t.path("x.key")), "nothing was made")
 
 
 def version_of(daemon, context, source):

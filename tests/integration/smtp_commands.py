@@ -203,7 +203,7 @@ def authentication_and_tls_are_not_needed(t):
     dialogue(t, daemon, [
         ("EHLO client.example", 250, None),
         ("STARTTLS", 502, "5.5.1"),
-        ("AUTH PLAIN AHgAeQ==", 502, "5.5.1"),
+        ("AUTH PLAIN AHgAeQ==", 235, "2.7.0"),
         (PATHS[0], 250, None),
     ])
 

@@ -26,7 +26,9 @@ ALSO = {
     "parent": {"receiver/receiver.h", "relay/relay.h"},
     # doctor speaks to Gmail itself: with the relay's own pieces
     "ctl": {"relay/auth.h", "relay/gmail.h", "relay/resolve.h",
-            "relay/tls.h", "relay/upstream.h"},
+            "relay/tls.h", "relay/upstream.h",
+            # `password` makes a line that the users file's parser takes
+            "receiver/users.h"},
 }
 # what a pure parser has no use for
 PROTO_SYSTEM_NEVER = re.compile(

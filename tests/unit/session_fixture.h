@@ -57,6 +57,10 @@ void fixture_clear(struct fixture *f);
  * connection was closed. */
 void fixture_expect(struct fixture *f, const char *text, const char *expected);
 
+/* The same for what was said since fixture_clear(); text is for messages. */
+void fixture_expect_said(
+	struct fixture *f, const char *text, const char *expected);
+
 /* The i-th message that was committed, without its Received field. */
 const char *fixture_message(size_t i);
 const char *fixture_envelope(size_t i);

@@ -97,6 +97,8 @@ static const struct row {
 		"250/2.1.0 250/2.1.5 503/5.5.1."},
 	{QUIRK_EARLY_PIPELINING, HELO, "NOOP\r\nNOOP\r\n",
 		"250/2.0.0 250/2.0.0", "503/5.5.1."},
+	{QUIRK_NEEDLESS_AUTH, HELO, "AUTH PLAIN x\r\n", "235/2.7.0",
+		"502/5.5.1"},
 	{QUIRK_TLS_FIRST, "", "\x16\x03\x01\x02", ".", NULL},
 	{QUIRK_HTTP, "", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "421/4.7.0.",
 		NULL},
@@ -301,10 +303,9 @@ static void counted_once_a_message(void **state)
 static void every_quirk_is_known(void **state)
 {
 	static const enum quirk elsewhere[] = {
-		QUIRK_NO_SENDER,     /* with default-sender */
-		QUIRK_LF_DOT,        /* with lf-dot */
-		QUIRK_NO_QUIT,       /* above */
-		QUIRK_NEEDLESS_AUTH, /* with AUTH */
+		QUIRK_NO_SENDER, /* with default-sender */
+		QUIRK_LF_DOT,    /* with lf-dot */
+		QUIRK_NO_QUIT,   /* above */
 	};
 	bool seen[QUIRK_COUNT] = {false};
 	size_t i, j;

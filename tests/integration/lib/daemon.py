@@ -386,11 +386,14 @@ class Daemon(Control):
     def smtplib(self, **how):
         return smtplib.SMTP("127.0.0.1", self.port, timeout=60, **how)
 
+    def ctl_command(self, *args):
+        return [GMRELAYCTL, "-c", self.config_file, "-s", self.control] + [
+            str(x) for x in args]
+
     def ctl_run(self, *args, timeout=60, json_output=True):
         """gmrelayctl as it is: a CompletedProcess."""
         return subprocess.run(
-            [GMRELAYCTL, "-c", self.config_file, "-s", self.control] +
-            (["--json"] if json_output else []) + [str(x) for x in args],
+            self.ctl_command(*(["--json"] if json_output else []), *args),
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=timeout, env=self._environment())
 

@@ -85,3 +85,20 @@ def pss_anon_kb(pid):
         if line.startswith("Pss_Anon:"):
             return int(line.split()[1])
     return None
+
+
+def memory(pid):
+    """All that the process may write to, as it is now. Root only."""
+    found = []
+    with open("/proc/%d/mem" % pid, "rb") as mem:
+        for line in _read(pid, "maps").decode().splitlines():
+            place, rights = line.split()[:2]
+            begin, end = (int(x, 16) for x in place.split("-"))
+            if not rights.startswith("rw"):
+                continue
+            mem.seek(begin)
+            try:
+                found.append(mem.read(end - begin))
+            except OSError:
+                pass  # what belongs to the kernel
+    return b"".join(found)
