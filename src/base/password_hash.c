@@ -140,6 +140,7 @@ int password_hash_make(
 	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
 	struct crypt_data *data;
 	const char *got = NULL;
+	int rc;
 
 	if (strlen(password) > PASSWORD_MAX)
 		return err_set(err, ERR_LIMIT,
@@ -149,11 +150,10 @@ int password_hash_make(
 		NULL)
 		got = crypt_r(password, setting, data);
 	/* crypt(3) tells a failure by "*0" or "*1" */
-	if (got != NULL && got[0] != '*')
+	rc = got != NULL && got[0] != '*' ? 0 : err_errno(err, "crypt");
+	if (rc == 0)
 		snprintf(out, PASSWORD_HASH_SIZE, "%s", got);
-	else
-		err_errno(err, "crypt");
 	wipe(data, sizeof(*data));
 	free(data);
-	return got != NULL && got[0] != '*' ? 0 : -1;
+	return rc;
 }
