@@ -210,6 +210,7 @@ libgmrelay_a_SOURCES = \
 	src/spool/draft.c \
 	src/spool/envelope.c \
 	src/spool/envelope.h \
+	src/spool/envelope_peek.c \
 	src/spool/journal.c \
 	src/spool/journal.h \
 	src/spool/journal_mark.c \

@@ -60,6 +60,7 @@ unit_tests = \
 	tests/unit/test_password_hash \
 	tests/unit/test_path \
 	tests/unit/test_probe \
+	tests/unit/test_profile \
 	tests/unit/test_queue \
 	tests/unit/test_receiver \
 	tests/unit/test_receiver_local \
@@ -102,6 +103,7 @@ session_fixture = \
 	tests/unit/session_fixture.h
 tests_unit_test_intake_SOURCES = tests/unit/test_intake.c $(session_fixture)
 tests_unit_test_login_SOURCES = tests/unit/test_login.c $(session_fixture)
+tests_unit_test_profile_SOURCES = tests/unit/test_profile.c $(session_fixture)
 tests_unit_test_receiver_SOURCES = tests/unit/test_receiver.c $(fake_journal)
 tests_unit_test_receiver_local_SOURCES = \
 	tests/unit/test_receiver_local.c $(session_fixture)

@@ -53,6 +53,8 @@ static void print_message(const json_t *message)
 	print_value("id", json_text(message, "id"));
 	print_value("state", json_text(message, "state"));
 	print_value("from", from[0] != '\0' ? from : "<>");
+	if (json_text(message, "account")[0] != '\0')
+		print_value("account", json_text(message, "account"));
 	print_times(message);
 	print_value("why", json_text(message, "reason"));
 }

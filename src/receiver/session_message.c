@@ -14,12 +14,19 @@
 
 #include <stdio.h>
 
+/* The client's, else the one for all; 0: none. */
+static uint64_t size_setting(const struct session *s)
+{
+	return s->profile->message_size > 0 ? s->profile->message_size
+					    : s->shared->conf->message_size;
+}
+
 uint64_t session_size_max(const struct session *s)
 {
 	uint64_t upstream = journal_upstream_size(s->shared->journal);
 
-	if (s->shared->conf->message_size > 0)
-		return s->shared->conf->message_size;
+	if (size_setting(s) > 0)
+		return size_setting(s);
 	if (upstream == 0)
 		upstream = UPSTREAM_SIZE_DEFAULT;
 	return upstream > SIZE_RESERVE ? upstream - SIZE_RESERVE : upstream;
@@ -33,7 +40,7 @@ void session_reply_too_big(struct session *s)
 	snprintf(detail, sizeof(detail),
 		"the limit is %llu octets (%.1f MB), %s",
 		(unsigned long long)max, (double)max / 1e6,
-		s->shared->conf->message_size > 0
+		size_setting(s) > 0
 			? "by the setting message-size"
 			: "which is what the upstream server takes");
 	session_reply_detail(s, RX_TOO_BIG, detail);
@@ -186,6 +193,27 @@ static const char *protocol_name(const struct session *s)
 		    [session_tls_is_on(s) + 2 * login_is_known(s)];
 }
 
+static const struct conf_account *account_of(const struct session *s)
+{
+	return &s->shared->conf->accounts[s->profile->account_index];
+}
+
+/* Which account sends it is said where it is not the first one. */
+static void name_account(struct session *s)
+{
+	if (s->profile->account_index > 0)
+		snprintf(s->mail.env->account, sizeof(s->mail.env->account),
+			"%s", account_of(s)->name);
+}
+
+/* What a missing From becomes. */
+static const char *from_address(const struct session *s)
+{
+	if (s->mail.env->reverse_path[0] != '\0')
+		return s->mail.env->reverse_path;
+	return account_of(s)->username;
+}
+
 int session_begin_message(struct session *s, enum body_mode mode)
 {
 	struct intake_setup *setup = &s->mail.setup;
@@ -204,10 +232,9 @@ int session_begin_message(struct session *s, enum body_mode mode)
 		tls_conn_describe(s->transport.tls, setup->tls);
 	setup->id_domain = s->shared->id_domain;
 	setup->address_domain = local_domain(s->shared->names);
-	setup->sender = &s->shared->conf->accounts[0].sender;
-	setup->from_address = s->mail.env->reverse_path;
-	if (setup->from_address[0] == '\0')
-		setup->from_address = s->shared->conf->accounts[0].username;
+	setup->sender = &account_of(s)->sender;
+	setup->from_address = from_address(s);
+	name_account(s);
 	snprintf(s->mail.env->client, sizeof(s->mail.env->client), "%s",
 		s->peer.text);
 	s->mail.intake = intake_new(setup, mode);

@@ -20,6 +20,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
 	IN_NEW = 1 << SESSION_NEW,
@@ -198,20 +199,49 @@ static unsigned mail_quirks(
 	       (s->state == SESSION_NEW ? QUIRK_BIT(QUIRK_NO_HELO) : 0);
 }
 
+/* As command_parse_mail(), tolerant; with default-sender set it takes "FROM:"
+ * with nothing behind it, too. */
+static int parse_mail(const struct session *s, const struct command *c,
+	struct command_mail *out, struct err *err)
+{
+	static const char label[] = "FROM:", none[] = "FROM:<>";
+	const size_t len = sizeof(label) - 1;
+
+	if (s->profile->default_sender[0] == '\0' || c->arg_len != len ||
+		strncasecmp(c->arg, label, len) != 0)
+		return command_parse_mail(out, c->arg, c->arg_len, true, err);
+	if (command_parse_mail(out, none, sizeof(none) - 1, true, err) != 0)
+		return -1;
+	out->reverse_path.quirks |= QUIRK_BIT(QUIRK_NO_SENDER);
+	return 0;
+}
+
+/* A sender that nobody could answer, or none at all, is default-sender, where
+ * that is set; else a domain is added. Returns 0, -1 with err. */
+static int complete_sender(
+	const struct session *s, struct address *sender, struct err *err)
+{
+	const char *instead = s->profile->default_sender;
+
+	if (instead[0] != '\0' && sender->text[sender->local_len] == '\0')
+		return address_parse(
+			sender, instead, strlen(instead), false, err);
+	return local_qualify(sender, local_domain(s->shared->names), err);
+}
+
 static enum session_next verb_mail(struct session *s, const struct command *c)
 {
 	struct command_mail mail;
 	struct err err;
 
-	if (command_parse_mail(&mail, c->arg, c->arg_len, true, &err) != 0) {
+	if (parse_mail(s, c, &mail, &err) != 0) {
 		session_reply_detail(s,
 			err.kind == ERR_LIMIT ? RX_BAD_PARAMETER
 					      : RX_BAD_SENDER,
 			err.text);
 	} else if (!tolerance_permits(s, mail_quirks(s, &mail))) {
 		session_count_refused(s);
-	} else if (local_qualify(&mail.reverse_path,
-			   local_domain(s->shared->names), &err) != 0) {
+	} else if (complete_sender(s, &mail.reverse_path, &err) != 0) {
 		session_reply_detail(s, RX_BAD_SENDER, err.text);
 	} else if (mail.has_size && mail.size > session_size_max(s)) {
 		session_count_refused(s);

@@ -97,6 +97,9 @@ static void add_envelope(json_t *row, const struct envelope *env)
 	json_object_set_new(row, "from", control_json_text(env->reverse_path));
 	json_object_set_new(row, "to", row_recipients(env));
 	json_object_set_new(row, "client", control_json_text(env->client));
+	json_object_set_new(row, "account",
+		control_json_text(
+			env->account[0] != '\0' ? env->account : NULL));
 	json_object_set_new(
 		row, "reply", control_json_text(telling_reply(env)));
 	json_object_set_new(row, "reason", control_json_text(env->reason));

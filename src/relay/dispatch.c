@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* failed/ is looked through this often, while something is in it. */
 #define FAILED_LOOK_S (6 * 3600)
@@ -40,29 +41,60 @@ struct slot *dispatch_slot(const struct dispatch *d, const struct message *m)
 	return &d->slots[m->slot];
 }
 
-/* Which account sends it: the first, until there is a reason for another. */
-static uint8_t route(void)
+uint8_t dispatch_route(struct dispatch *d, const char *account)
 {
+	struct log_text name;
+	size_t i;
+
+	if (account[0] == '\0')
+		return 0;
+	for (i = 0; i < d->conf->account_count; i++)
+		if (strcasecmp(d->conf->accounts[i].name, account) == 0)
+			return (uint8_t)i;
+	if (!d->told_account)
+		log_warn("no-account name=%s account=%s reason=\"mail that is "
+			 "in the queue names an account that the configuration "
+			 "has no more: this one sends it\"",
+			log_text(&name, account), d->conf->accounts[0].name);
+	d->told_account = true;
 	return 0;
 }
 
-struct message *dispatch_add(struct dispatch *d, uint64_t id,
-	const struct journal_place *place, int64_t due_ms)
+static void put_into(
+	struct dispatch *d, struct message *m, uint8_t slot, int64_t due_ms)
 {
-	struct message *m = xcalloc(1, sizeof(*m));
-
-	m->id = id;
-	if (place != NULL)
-		m->place = *place;
-	m->slot = route();
-	m->since_ms = m->round_ms = clock_boot_ms();
+	m->slot = slot;
 	m->paused_ms = account_paused_total_ms(dispatch_slot(d, m)->account);
 	if (schedule_add(
 		    dispatch_slot(d, m)->schedule, &m->scheduled, due_ms) != 0)
 		bug("out of memory for the schedule");
 	dispatch_tell_if_paused(d, m);
 	dispatch_settle_soon(d);
+}
+
+struct message *dispatch_add(struct dispatch *d, uint64_t id,
+	const struct journal_place *place, uint8_t slot, int64_t due_ms)
+{
+	struct message *m = xcalloc(1, sizeof(*m));
+
+	m->id = id;
+	if (place != NULL)
+		m->place = *place;
+	m->since_ms = m->round_ms = clock_boot_ms();
+	put_into(d, m, slot, due_ms);
 	return m;
+}
+
+bool dispatch_reroute(
+	struct dispatch *d, struct message *m, const struct envelope *env)
+{
+	const uint8_t slot = dispatch_route(d, env->account);
+
+	if (slot == m->slot)
+		return false;
+	schedule_remove(dispatch_slot(d, m)->schedule, &m->scheduled);
+	put_into(d, m, slot, clock_boot_ms());
+	return true;
 }
 
 void dispatch_drop(struct dispatch *d, struct message *m)

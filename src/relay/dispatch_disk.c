@@ -145,7 +145,7 @@ static void take_up_report(struct disk_job *job)
 	d->counters->relay->reports++;
 	log_info("report id=%s about=%s", hex64(id, job->report_id),
 		hex64(about, job->id));
-	dispatch_add(d, job->report_id, NULL, clock_boot_ms());
+	dispatch_add(d, job->report_id, NULL, job->slot, clock_boot_ms());
 }
 
 static void after_mark(void *arg)
@@ -298,6 +298,7 @@ static struct disk_job *begin_job(struct dispatch *d, struct message *m,
 	struct disk_job *job = disk_job_new(d, m->id);
 
 	job->message = m;
+	job->slot = m->slot;
 	if (report != NULL && report->len > 0) {
 		job->report = *report;
 		job->report_id = report_key;

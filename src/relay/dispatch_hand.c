@@ -228,7 +228,7 @@ static void after_requeue(struct disk_job *job)
 
 	dispatch_forget_failed(d, job->id);
 	if (dispatch_find(d, job->id) == NULL)
-		dispatch_add(d, job->id, NULL, clock_boot_ms());
+		dispatch_add(d, job->id, NULL, job->slot, clock_boot_ms());
 }
 
 /* The whole story begins again, for those who did not get it. */
@@ -330,6 +330,7 @@ static int requeue_failed(struct dispatch *d, uint64_t id, struct err *err)
 		job->replace = true;
 		job->remove_from = DISK_FAILED;
 		job->after = after_requeue;
+		job->slot = dispatch_route(d, env->account);
 		/* Seen there until it is in the queue; nobody else may ask. */
 		dispatch_find_failed(d, id)->busy = true;
 		disk_job_submit(job);

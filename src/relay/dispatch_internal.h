@@ -121,6 +121,7 @@ struct disk_job {
 	struct buf report; /* len 0: none */
 	uint64_t report_id;
 	bool report_new; /* it was not there before */
+	uint8_t slot;    /* of the report, or of what is put back */
 	/* 2: the message's file */
 	enum disk_dir write_to;
 	bool replace;
@@ -184,6 +185,7 @@ struct dispatch {
 	STAILQ_HEAD(, disk_job) late_jobs;
 	struct event *late_timer;
 	bool disk_trouble; /* told */
+	bool told_account; /* that one is named that is not there */
 	struct follower followers[FOLLOWERS_MAX];
 	size_t follower_count;
 	struct recent recent[RECENT_MAX]; /* a ring */
@@ -196,7 +198,13 @@ void dispatch_on_settle(evutil_socket_t fd, short what, void *arg);
 void dispatch_on_failed_timer(evutil_socket_t fd, short what, void *arg);
 size_t dispatch_due(void *arg, struct account *a, size_t max);
 struct message *dispatch_add(struct dispatch *d, uint64_t id,
-	const struct journal_place *place, int64_t due_ms);
+	const struct journal_place *place, uint8_t slot, int64_t due_ms);
+/* The slot of the account of that name (in an envelope), else the first. */
+uint8_t dispatch_route(struct dispatch *d, const char *account);
+/* Gives the message to the account that its envelope names, where it has
+ * another. Returns true when it had, and is not this account's any more. */
+bool dispatch_reroute(
+	struct dispatch *d, struct message *m, const struct envelope *env);
 struct message *dispatch_find(const struct dispatch *d, uint64_t id);
 struct failed_message *dispatch_find_failed(
 	const struct dispatch *d, uint64_t id);

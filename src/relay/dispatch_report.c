@@ -11,6 +11,7 @@
 #include "spool/queue.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* Puts envelope and report into a queue file's form. */
 static int print_report(
@@ -30,6 +31,8 @@ static int print_report(
 		about->smtputf8 = r->original->smtputf8;
 		about->size = message.len;
 		snprintf(about->client, sizeof(about->client), "gmrelayd");
+		memcpy(about->account, r->original->account,
+			sizeof(about->account));
 		rc = envelope_print(about, out) |
 		     buf_add(out, message.data, message.len);
 		if (rc != 0)

@@ -118,6 +118,10 @@ struct delivery *dispatch_next(void *arg, struct account *a, unsigned rcpt_max)
 			return NULL;
 		}
 		t = make_attempt(d, m, rcpt_max, &err);
+		if (t != NULL && dispatch_reroute(d, m, t->env)) {
+			free_attempt(t);
+			continue;
+		}
 		if (t != NULL && t->delivery.rcpt_count == 0) {
 			dispatch_done(d, m, t->env->body_name);
 			free_attempt(t);

@@ -93,7 +93,7 @@ static void on_file_won(void *arg)
  * changed or removed before the mark's sync: without both the record would be
  * mail again. Where that sync fails they wait, and nothing else does. */
 static void on_record(void *arg, const struct journal_place *place, uint64_t id,
-	uint64_t body)
+	uint64_t body, const char *account)
 {
 	struct dispatch *d = arg;
 	struct found_file *queued = find_file(&d->queue_found, id);
@@ -101,7 +101,8 @@ static void on_record(void *arg, const struct journal_place *place, uint64_t id,
 
 	(void)body;
 	if (queued == NULL && failed == NULL) {
-		dispatch_add(d, id, place, clock_boot_ms());
+		dispatch_add(d, id, place, dispatch_route(d, account),
+			clock_boot_ms());
 		return;
 	}
 	if (queued != NULL)
@@ -208,7 +209,7 @@ static void take_up_damaged(
 		return;
 	/* It may be readable again soon. */
 	f->due_ms = clock_boot_ms() + (ours ? 0 : UNREADABLE_RETRY_MS);
-	m = dispatch_add(d, f->id, NULL, f->due_ms);
+	m = dispatch_add(d, f->id, NULL, 0, f->due_ms);
 	if (f->unmarked) {
 		f->message = m;
 		dispatch_set_stage(d, m, STAGE_DISK);
@@ -231,7 +232,8 @@ static void take_up_queued(struct dispatch *d, struct found_file *f)
 	if (env->body_name != 0)
 		journal_reader_keep_body(d->journal, env->body_name);
 	f->due_ms = stored_due_ms(d, env);
-	m = dispatch_add(d, f->id, NULL, f->due_ms);
+	m = dispatch_add(
+		d, f->id, NULL, dispatch_route(d, env->account), f->due_ms);
 	if (f->unmarked) {
 		f->message = m;
 		m->to_hold = env->hold;

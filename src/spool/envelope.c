@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char first_line[] = "gmrelay-envelope 1";
+static const char first_line[] = ENVELOPE_FIRST_LINE;
 
 enum { ENVELOPE_ADDRESS_MAX = 1000, NUMBER_TEXT_MAX = 20 };
 
@@ -217,6 +217,8 @@ int envelope_print(const struct envelope *env, struct buf *out)
 	if (env->body_name != 0)
 		rc |= buf_addf(out, "body %s %s\n", hex64(name, env->body_name),
 			hex64(check, env->body_check));
+	if (env->account[0] != '\0')
+		rc |= print_text(out, "account", env->account);
 	rc |= print_number(out, "arrived",
 		env->arrived_s > 0 ? (uint64_t)env->arrived_s : 0);
 	rc |= print_number(out, "size", env->size);
@@ -279,6 +281,20 @@ static int on_body(struct envelope *env, const char *text, size_t len)
 		hex64_parse(text, &env->body_name) != 0 || env->body_name == 0)
 		return -1;
 	return hex64_parse(text + HEX64_LEN + 1, &env->body_check);
+}
+
+/* As names may be in the configuration; nothing else gets into a log. */
+static int on_account(struct envelope *env, const char *text, size_t len)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789._-";
+
+	if (len == 0 || len > ENVELOPE_ACCOUNT_MAX)
+		return -1;
+	memcpy(env->account, text, len);
+	env->account[len] = '\0';
+	return strspn(env->account, allowed) == len ? 0 : -1;
 }
 
 static int on_arrived(struct envelope *env, const char *text, size_t len)
@@ -418,6 +434,7 @@ static const struct key {
 } keys[] = {
 	{"id", on_id, false},
 	{"body", on_body, false},
+	{"account", on_account, false},
 	{"arrived", on_arrived, false},
 	{"size", on_size, false},
 	{"client", on_client, false},
@@ -509,59 +526,4 @@ struct envelope *envelope_parse(
 	if (parse_lines(env, data, len, used_out, err) != 0)
 		envelope_free(&env);
 	return env;
-}
-
-/* Where the values of the line "body" stand: what is before has a fixed
- * length. */
-static const char body_key[] = "body ";
-enum {
-	BODY_LINE_AT = sizeof(first_line) + sizeof("id ") + HEX64_LEN,
-	BODY_NAME_AT = BODY_LINE_AT + sizeof(body_key) - 1,
-	BODY_CHECK_AT = BODY_NAME_AT + HEX64_LEN + 1,
-};
-
-/* What stands there where no body is named. */
-static bool is_next_key(const char *text, size_t len)
-{
-	static const char *const next[] = {"arrived ", "size ", "client "};
-	size_t i;
-
-	for (i = 0; i < COUNT_OF(next); i++)
-		if (len >= strlen(next[i]) &&
-			memcmp(text, next[i], strlen(next[i])) == 0)
-			return true;
-	return false;
-}
-
-int envelope_peek_body(const char *data, size_t len, uint64_t *name_out)
-{
-	static const size_t id_at = sizeof(first_line);
-	uint64_t number;
-
-	*name_out = 0;
-	if (len <= BODY_LINE_AT ||
-		memcmp(data, first_line, sizeof(first_line) - 1) != 0 ||
-		data[id_at - 1] != '\n' ||
-		memcmp(data + id_at, "id ", 3) != 0 ||
-		hex64_parse(data + id_at + 3, &number) != 0 ||
-		data[BODY_LINE_AT - 1] != '\n')
-		return -1;
-	if (is_next_key(data + BODY_LINE_AT, len - BODY_LINE_AT))
-		return 0;
-	if (len <= BODY_CHECK_AT + HEX64_LEN ||
-		memcmp(data + BODY_LINE_AT, body_key, sizeof(body_key) - 1) !=
-			0 ||
-		hex64_parse(data + BODY_NAME_AT, &number) != 0 ||
-		data[BODY_CHECK_AT + HEX64_LEN] != '\n')
-		return -1;
-	*name_out = number;
-	return 0;
-}
-
-void envelope_patch_body(char *printed, uint64_t name, uint64_t check)
-{
-	char text[HEX64_SIZE];
-
-	memcpy(printed + BODY_NAME_AT, hex64(text, name), HEX64_LEN);
-	memcpy(printed + BODY_CHECK_AT, hex64(text, check), HEX64_LEN);
 }

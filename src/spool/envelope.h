@@ -15,9 +15,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define ENVELOPE_FIRST_LINE "gmrelay-envelope 1"
+
 #define ENVELOPE_RECIPIENTS_MAX 10000
 #define ENVELOPE_SIZE_MAX       (16 * 1024 * 1024)
 #define ENVELOPE_CLIENT_MAX     80
+#define ENVELOPE_ACCOUNT_MAX    64
 #define ENVELOPE_REPLY_MAX      512 /* of one kept reply */
 #define ENVELOPE_REASON_MAX     256
 
@@ -40,6 +43,8 @@ struct envelope {
 	int64_t arrived_s;                    /* wall clock */
 	char *reverse_path;                   /* "" is <> */
 	char client[ENVELOPE_CLIENT_MAX + 1]; /* "10.0.0.31", "uid 1000" */
+	/* Whose account sends it, by name; "": the first one's. */
+	char account[ENVELOPE_ACCOUNT_MAX + 1];
 	uint64_t size; /* of the message as stored: CRLF lines, no dots */
 	bool eight_bit;
 	bool smtputf8;
@@ -96,6 +101,10 @@ struct envelope *envelope_parse(
  * 0, -1 when it cannot be told: the first lines, up to that one, are not whole.
  */
 int envelope_peek_body(const char *data, size_t len, uint64_t *name_out);
+
+/* Only the name of the account, "" for the first, without parsing the rest. */
+void envelope_peek_account(
+	const char *data, size_t len, char out[ENVELOPE_ACCOUNT_MAX + 1]);
 
 /* Puts the body's name and checksum into a printed envelope that has a body
  * (body_name was not 0). */

@@ -42,9 +42,9 @@ struct journal_place {
 
 struct journal_reader_callbacks {
 	/* A record that has no mark. body is the name of its body file, 0 for
-	 * none. */
+	 * none; account that in its envelope, as it stands there. */
 	void (*on_record)(void *arg, const struct journal_place *place,
-		uint64_t id, uint64_t body);
+		uint64_t id, uint64_t body, const char *account);
 	/* Everything that a dead process may have left has been read. Once. */
 	void (*on_recovered)(void *arg);
 	/* A segment that will not be written again has less than a quarter of

@@ -48,6 +48,7 @@ static void on_found(struct journal_segment *s, const struct journal_head *head,
 	struct journal_reader *r = s->reader;
 	struct journal_place place = {s, (uint32_t)head->offset, head->length};
 	struct journal_body *body;
+	char account[ENVELOPE_ACCOUNT_MAX + 1];
 	uint64_t name = 0;
 
 	s->records++;
@@ -60,7 +61,10 @@ static void on_found(struct journal_segment *s, const struct journal_head *head,
 	body = name != 0 ? journal_body_find(r, name) : NULL;
 	if (body != NULL)
 		body->named = true;
-	r->callbacks.on_record(r->callbacks.arg, &place, head->id, name);
+	envelope_peek_account(record + JOURNAL_HEAD_SIZE,
+		head->length - JOURNAL_HEAD_SIZE, account);
+	r->callbacks.on_record(
+		r->callbacks.arg, &place, head->id, name, account);
 }
 
 /* A part of the segment cannot be read, now or ever: what it held is not known,

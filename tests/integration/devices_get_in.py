@@ -129,5 +129,109 @@ def what_is_known_outlives_the_receiver(t):
                what="both messages are counted")
 
 
+def two_accounts(t):
+    """Two upstreams, an account at each; DEVICE sends by the second."""
+    fakes = t.fake(), t.fake()
+    daemon = t.daemon(fakes[0], clients=[
+        {"name": "office", "networks": [DEVICE], "account": "second"}])
+    daemon.accounts.append(daemon.account(
+        name="second", port=fakes[1].port, **{"ca-file": fakes[1].ca_file}))
+    daemon.write_config()
+    return fakes, daemon
+
+
+def subjects(fake):
+    return sorted(x.header("Subject")[0] for x in fake.messages)
+
+
+@scenario
+def each_by_its_own_account(t):
+    fakes, daemon = two_accounts(t)
+    daemon.start()
+    for source, subject in ((DEVICE, "by-second"), (OTHER, "by-first")):
+        with connect(daemon, source) as client:
+            client.ehlo()
+            hand_in(client, data=message(subject=subject))
+    for fake in fakes:
+        fake.wait_messages(1)
+    daemon.wait_queue_empty()
+    t.equal([subjects(x) for x in fakes], [["by-first"], ["by-second"]],
+            "what each upstream got")
+    with Client(daemon.submit) as client:
+        client.ehlo()
+        hand_in(client, data=message(subject="by-submit"))
+    fakes[0].wait_messages(2)
+    daemon.wait_queue_empty()
+    t.equal(len(fakes[1].messages), 1, "the second has no more")
+
+
+@scenario
+def a_held_account_holds_up_no_other(t):
+    fakes, daemon = two_accounts(t)
+    daemon.start()
+    daemon.ctl("account", "pause", "default")
+    with connect(daemon, DEVICE) as client:
+        client.ehlo()
+        hand_in(client, data=message(subject="by-second"))
+    fakes[1].wait_messages(1)
+    daemon.ctl("account", "pause", "second")
+    with connect(daemon, DEVICE) as client:
+        client.ehlo()
+        hand_in(client, data=message(subject="later"))
+    daemon.ctl("account", "resume", "default")
+    daemon.send(message(subject="by-first"))
+    fakes[0].wait_messages(1)
+    listed = daemon.ctl("queue", "list")
+    t.equal([x["account"] for x in listed], ["second"], "what waits")
+    # a start does not mix them up: in the journal or in queue/
+    daemon.ctl("queue", "hold", listed[0]["id"])
+    daemon.stop()
+    daemon.start()
+    daemon.ctl("queue", "release", listed[0]["id"])
+    daemon.ctl("account", "resume", "second")
+    fakes[1].wait_messages(2)
+    daemon.wait_queue_empty()
+    t.equal([subjects(x) for x in fakes],
+            [["by-first"], ["by-second", "later"]], "what each upstream got")
+
+
+@scenario
+def an_account_that_is_gone_is_told_once(t):
+    fakes, daemon = two_accounts(t)
+    daemon.start()
+    daemon.ctl("account", "pause", "--all")
+    for subject in ("one", "two"):
+        with connect(daemon, DEVICE) as client:
+            client.ehlo()
+            hand_in(client, data=message(subject=subject))
+    daemon.stop()
+    del daemon.accounts[1]
+    daemon.clients = []
+    daemon.write_config()
+    daemon.start()
+    daemon.ctl("account", "resume", "default")
+    fakes[0].wait_messages(2)
+    daemon.wait_queue_empty()
+    t.equal(subjects(fakes[0]), ["one", "two"], "the first one's")
+    t.equal(len(daemon.wait_log(r"no-account name=second")), 1, "told")
+
+
+@scenario
+def a_sender_for_devices_without_one(t):
+    fake = t.fake()
+    daemon = t.daemon(fake, clients=[
+        {"networks": [DEVICE], "default-sender": "scanner@example.com",
+         "message-size": "2K"}]).start()
+    with connect(daemon, DEVICE) as client:
+        t.equal(client.ehlo()["SIZE"], "2048", "its own limit")
+        t.equal(hand_in(client, sender="", data=b"Subject: x\r\n\r\n.").code,
+                250, "mail without a sender")
+    with connect(daemon, OTHER) as client:
+        t.true(int(client.ehlo()["SIZE"]) > 1000000, "that of others")
+    fake.wait_messages(1)
+    t.true("scanner@example.com" in fake.messages[0].header("From")[0],
+           "its From: %s" % fake.messages[0].header("From"))
+
+
 if __name__ == "__main__":
     main()

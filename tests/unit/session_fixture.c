@@ -33,18 +33,25 @@ static void on_gone(void *arg)
 void fixture_open(struct fixture *f)
 {
 	static char name[] = "default", user[] = "someone@gmail.com",
+		    second[] = "second", office[] = "office@gmail.com",
 		    none[] = "";
 
 	memset(f, 0, sizeof(*f));
 	fake_reset();
 	f->fd = -1;
 	buf_init(&f->said, SAID_MAX);
-	f->account.name = name;
-	f->account.username = user;
+	f->accounts[0].name = name;
+	f->accounts[0].username = user;
+	f->accounts[0].sender.account = user;
+	f->accounts[0].sender.mode = SENDER_KEEP;
+	f->accounts[1].name = second;
+	f->accounts[1].username = office;
+	f->accounts[1].sender.account = office;
+	f->accounts[1].sender.mode = SENDER_AUTO;
 	f->conf.hostname = none;
 	f->conf.postmaster = none;
-	f->conf.accounts = &f->account;
-	f->conf.account_count = 1;
+	f->conf.accounts = f->accounts;
+	f->conf.account_count = 2;
 	f->profile.name = none;
 	f->profile.account = none;
 	f->profile.default_sender = none;

@@ -24,7 +24,7 @@ struct fixture {
 	struct event_base *base;
 	struct conf conf;
 	struct local_names names;
-	struct conf_account account;
+	struct conf_account accounts[2];
 	struct conf_client profile;
 	struct receiver_counters counters;
 	struct session_shared shared;

@@ -122,10 +122,12 @@ void rig_start_receiver(struct rig *rig)
 }
 
 static void on_record(void *arg, const struct journal_place *place, uint64_t id,
-	uint64_t body)
+	uint64_t body, const char *account)
 {
 	struct found found = {*place, id, body, false};
 	struct rig *rig = arg;
+
+	(void)account;
 
 	if (rig->on_record != NULL) {
 		rig->on_record(rig, &found);

@@ -27,6 +27,7 @@ static struct envelope *full_envelope(void)
 	env->arrived_s = 1795322706;
 	env->size = 35882577;
 	snprintf(env->client, sizeof(env->client), "10.0.0.31");
+	snprintf(env->account, sizeof(env->account), "Office_2.x-y");
 	env->eight_bit = env->smtputf8 = env->report = true;
 	env->refused = env->hold = env->notified = env->seen = true;
 	env->damaged = true;
@@ -101,6 +102,7 @@ static void same(const struct envelope *a, const struct envelope *b)
 	assert_true(a->seen == b->seen);
 	same_text(a->reason, b->reason);
 	assert_string_equal(a->client, b->client);
+	assert_string_equal(a->account, b->account);
 	assert_string_equal(a->reverse_path, b->reverse_path);
 	assert_int_equal(a->rcpt_count, b->rcpt_count);
 	for (i = 0; i < a->rcpt_count; i++) {
@@ -157,6 +159,7 @@ static void the_format_is_as_it_is_described(void **state)
 		"gmrelay-envelope 1\n"
 		"id fedcba9876543210\n"
 		"body 0123456789abcdef ffffffffffffffff\n"
+		"account Office_2.x-y\n"
 		"arrived 1795322706\n"
 		"size 35882577\n"
 		"client 10.0.0.31\n"
@@ -267,6 +270,12 @@ static const char *const bad[] = {
 	HEAD "body 0000000000000001-0000000000000002\nfrom \nto b@c\n\n",
 	HEAD "body 000000000000000g 0000000000000002\nfrom \nto b@c\n\n",
 	HEAD "body 0000000000000000 0000000000000002\nfrom \nto b@c\n\n",
+	HEAD "account \nfrom \nto b@c\n\n",
+	HEAD "account a b\nfrom \nto b@c\n\n",
+	HEAD "account a\"b\nfrom \nto b@c\n\n",
+	HEAD "arrived 1\naccount a\nfrom \nto b@c\n\n",
+	HEAD "account a23456789012345678901234567890123456789012345678901234567"
+	     "89012345\nfrom \nto b@c\n\n",
 	HEAD " from \nto b@c\n\n",
 	HEAD "From \nto b@c\n\n",
 	HEAD "from \nto b@c\n",
@@ -418,6 +427,45 @@ static void a_bodys_name_is_put_in_and_found(void **state)
 	envelope_free(&env); /* NULL is fine */
 }
 
+static void an_accounts_name_is_found(void **state)
+{
+	struct envelope *env = full_envelope();
+	char name[ENVELOPE_ACCOUNT_MAX + 1];
+	struct buf out;
+	size_t len, body;
+
+	(void)state;
+	for (body = 0; body < 2; body++) {
+		env->body_name = body;
+		memset(env->account, 'x', ENVELOPE_ACCOUNT_MAX);
+		print(env, &out);
+		envelope_peek_account(out.data, out.len, name);
+		assert_string_equal(name, env->account);
+		/* cut anywhere: all of it, or nothing */
+		for (len = 0; len < out.len; len++) {
+			char *copy = malloc(len > 0 ? len : 1);
+
+			assert_non_null(copy);
+			memcpy(copy, out.data, len);
+			envelope_peek_account(copy, len, name);
+			free(copy);
+			assert_true(name[0] == '\0' ||
+				    strcmp(name, env->account) == 0);
+		}
+		memset(strstr(out.data, "account ") + 8 + ENVELOPE_ACCOUNT_MAX,
+			'x', 3);
+		envelope_peek_account(out.data, out.len, name);
+		assert_string_equal(name, "");
+		buf_free(&out);
+		memset(env->account, 0, sizeof(env->account));
+		print(env, &out);
+		envelope_peek_account(out.data, out.len, name);
+		assert_string_equal(name, "");
+		buf_free(&out);
+	}
+	envelope_free(&env);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +480,7 @@ int main(void)
 		cmocka_unit_test(the_longest_envelope_is_printed),
 		cmocka_unit_test(a_full_buffer_is_told),
 		cmocka_unit_test(a_bodys_name_is_put_in_and_found),
+		cmocka_unit_test(an_accounts_name_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,137 @@
+/*
+ * test_profile.c - what a section of clients changes for one of them.
+ */
+#include "config.h"
+
+#include "base/util.h"
+#include "fake_journal.h"
+#include "session_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define TEXT_FROM "From: x@example.org\r\n" TEXT
+
+/* The sender that the message i is kept with. */
+static void check_sender(size_t i, const char *expected)
+{
+	const char *from = strstr(fixture_envelope(i), "\nfrom ");
+
+	assert_non_null(from);
+	from += strlen("\nfrom ");
+	assert_int_equal(strcspn(from, "\n"), strlen(expected));
+	assert_memory_equal(from, expected, strlen(expected));
+}
+
+static void its_own_size(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	fixture_connect(&f);
+	f.conf.message_size = 1000;
+	f.profile.message_size = 100;
+	fixture_say(&f, "EHLO x\r\n");
+	assert_non_null(strstr(f.said.data, "250-SIZE 100\r\n"));
+	fixture_expect(&f, "MAIL FROM:<> SIZE=101\r\n", "552/5.3.4");
+	assert_non_null(strstr(f.said.data, "by the setting message-size"));
+	/* more than others, too */
+	f.profile.message_size = 2000;
+	fixture_expect(&f, "MAIL FROM:<> SIZE=2000\r\n", "250/2.1.0");
+	f.profile.message_size = 0;
+	fixture_expect(&f, "RSET\r\nMAIL FROM:<> SIZE=1001\r\n",
+		"250/2.0.0 552/5.3.4");
+	fixture_close(&f);
+}
+
+/* What it writes as its sender, and what that becomes. */
+static const struct sender_row {
+	const char *mail;
+	const char *with;    /* with default-sender scanner@example.com */
+	const char *without; /* NULL: refused */
+} sender_rows[] = {
+	{"MAIL FROM:<>\r\n", "scanner@example.com", ""},
+	{"MAIL FROM:\r\n", "scanner@example.com", NULL},
+	{"MAIL FROM: \r\n", "scanner@example.com", NULL},
+	{"mail from:\r\n", "scanner@example.com", NULL},
+	{"MAIL FROM:<KONICA>\r\n", "scanner@example.com",
+		"KONICA@relay.example.org"},
+	{"MAIL FROM:<\"a@b\">\r\n", "scanner@example.com",
+		"\"a@b\"@relay.example.org"},
+	{"MAIL FROM:<me@example.org>\r\n", "me@example.org", "me@example.org"},
+};
+
+static void a_sender_for_those_that_have_none(void **state)
+{
+	static char instead[] = "scanner@example.com";
+	struct fixture f;
+	size_t i, taken = 0;
+
+	(void)state;
+	fixture_open(&f);
+	fixture_connect(&f);
+	for (i = 0; i < COUNT_OF(sender_rows); i++) {
+		fixture_expect(&f, sender_rows[i].mail,
+			sender_rows[i].without != NULL ? "250/2.1.0"
+						       : "501/5.1.7");
+		if (sender_rows[i].without == NULL)
+			continue;
+		fixture_say(&f, RCPT "DATA\r\n" TEXT);
+		check_sender(taken++, sender_rows[i].without);
+	}
+	f.profile.default_sender = instead;
+	for (i = 0; i < COUNT_OF(sender_rows); i++) {
+		fixture_expect(&f, sender_rows[i].mail, "250/2.1.0");
+		fixture_say(&f, RCPT "DATA\r\n" TEXT);
+		check_sender(taken, sender_rows[i].with);
+		/* nor does its mail have a From */
+		assert_non_null(strstr(fixture_message(taken), "\r\nFrom: "));
+		assert_non_null(
+			strstr(fixture_message(taken++), sender_rows[i].with));
+	}
+	/* by the standard there is no mail without a sender */
+	f.profile.syntax = CONF_SYNTAX_STRICT;
+	fixture_say(&f, "EHLO x\r\n");
+	fixture_expect(&f, "MAIL FROM:\r\n", "501/5.5.4");
+	fixture_expect(&f, "MAIL FROM:<>\r\n", "250/2.1.0");
+	fixture_close(&f);
+}
+
+static void its_own_account(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	fixture_connect(&f);
+	fixture_say(&f, MAIL RCPT "DATA\r\n" TEXT_FROM);
+	f.profile.account_index = 1;
+	fixture_say(&f, MAIL RCPT "DATA\r\n" TEXT_FROM);
+	fixture_say(&f, "MAIL FROM:<>\r\n" RCPT "DATA\r\n" TEXT);
+	/* the first one is not named: it may change its name */
+	assert_null(strstr(fixture_envelope(0), "account"));
+	assert_non_null(strstr(fixture_envelope(1), "\naccount second\n"));
+	/* each by its own rules about senders */
+	assert_non_null(strstr(fixture_message(0), "From: x@example.org\r\n"));
+	assert_non_null(strstr(fixture_message(1),
+		"From: \"x@example.org\" <office@gmail.com>\r\n"));
+	assert_non_null(strstr(fixture_message(2), "<office@gmail.com>\r\n") ||
+			strstr(fixture_message(2), "office@gmail.com\r\n"));
+	fixture_close(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(its_own_size),
+		cmocka_unit_test(a_sender_for_those_that_have_none),
+		cmocka_unit_test(its_own_account),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
