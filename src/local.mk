@@ -162,6 +162,7 @@ libgmrelay_a_SOURCES = \
 	src/relay/control_json.h \
 	src/relay/control_stream.c \
 	src/relay/control_stream.h \
+	src/relay/delivery.c \
 	src/relay/delivery.h \
 	src/relay/dispatch.c \
 	src/relay/dispatch.h \
@@ -204,6 +205,7 @@ libgmrelay_a_SOURCES = \
 	src/relay/upstream_internal.h \
 	src/relay/upstream_login.c \
 	src/relay/upstream_mail.c \
+	src/relay/upstream_needs.c \
 	src/relay/upstream_states.c \
 	src/spool/content.c \
 	src/spool/content.h \

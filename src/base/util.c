@@ -128,6 +128,14 @@ static uint32_t code_point(const unsigned char *s, size_t len)
 	return code;
 }
 
+bool string_is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text > 127)
+			return false;
+	return true;
+}
+
 bool utf8_is_invisible(const char *text, size_t len)
 {
 	/* Unicode 15 */

@@ -40,6 +40,9 @@ int hex64_parse(const char *text, uint64_t *value_out);
  * 3629), 0 where it is neither, is cut at len or is a C1 control character. */
 size_t utf8_char_len(const char *text, size_t len);
 
+/* True where no octet is above 127. */
+bool string_is_ascii(const char *text);
+
 /* True for a character (of len octets, by utf8_char_len) that shows nothing and
  * can make what is around it look like something else: Unicode's categories Cc,
  * Cf, Zl and Zp, so control characters, changes of direction, line ends. */

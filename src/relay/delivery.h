@@ -42,7 +42,9 @@ struct delivery {
 	size_t rcpt_count;
 	uint64_t size; /* octets of content */
 	bool eight_bit;
-	bool smtputf8;
+	/* RFC 6531, see delivery_find_needs() */
+	bool utf8_message; /* header or reverse_path cannot do without it */
+	bool smtputf8;     /* somebody or something cannot */
 	struct content *content; /* owned */
 	bool in_doubt; /* the answer to the last byte was lost: outcomes are
 			  UNTRIED, but it may have been delivered */
@@ -50,5 +52,10 @@ struct delivery {
 	struct err problem; /* why, when damaged */
 	void *owner;        /* the maker's */
 };
+
+/* Looks for what needs SMTPUTF8: addresses with letters beyond ASCII, and, with
+ * header, raw ones in the header. The content is at its start before and after;
+ * one that cannot be read needs nothing more. */
+void delivery_find_needs(struct delivery *d, bool header);
 
 #endif

@@ -28,7 +28,9 @@ static int print_report(
 		about->id = r->id;
 		about->arrived_s = r->now_s;
 		about->report = true;
-		about->smtputf8 = r->original->smtputf8;
+		/* What it needs itself, not what it tells of. */
+		about->smtputf8 = about->eight_bit =
+			!string_is_ascii(r->to) || !string_is_ascii(r->from);
 		about->size = message.len;
 		snprintf(about->client, sizeof(about->client), "gmrelayd");
 		memcpy(about->account, r->original->account,

@@ -79,11 +79,12 @@ static struct attempt *make_attempt(struct dispatch *d, struct message *m,
 	t->delivery.id = m->id;
 	t->delivery.size = t->env->size;
 	t->delivery.eight_bit = t->env->eight_bit;
-	t->delivery.smtputf8 = t->env->smtputf8;
 	t->delivery.reverse_path =
 		sender_reverse_path(&settings->sender, t->env->reverse_path);
 	choose_recipients(
 		t, rcpt_max < DELIVERY_RCPT_MAX ? rcpt_max : DELIVERY_RCPT_MAX);
+	/* What was not asked for is not in the header. */
+	delivery_find_needs(&t->delivery, t->env->smtputf8);
 	return t;
 }
 

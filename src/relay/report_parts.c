@@ -140,14 +140,6 @@ int report_person_text(
 
 /* --- for programs -------------------------------------------------------- */
 
-static bool is_ascii(const char *text)
-{
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text > 127)
-			return false;
-	return true;
-}
-
 /* RFC 3463: what the reply says; without one, 4.4.7 (delivery time expired)
  * for what was given up, 4.0.0 for what still waits. 5.3.0 (trouble of the mail
  * system) is ours. */
@@ -171,7 +163,7 @@ static int write_final_recipient(const char *address, struct buf *out)
 	int rc;
 
 	buf_init(&value, VALUE_MAX);
-	if (is_ascii(address)) {
+	if (string_is_ascii(address)) {
 		rc = buf_addf(&value, "rfc822; %s", address);
 	} else {
 		rc = buf_add_string(&value, "utf-8; ");

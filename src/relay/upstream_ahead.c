@@ -42,7 +42,7 @@ void upstream_final_enter(struct upstream *u)
 		bug("a delivery for a connection that was aborted");
 	memset(next, 0, sizeof(*next));
 	next->delivery = d;
-	if (d->size > UPSTREAM_WHOLE_MAX || upstream_unsendable(u, d) != NULL)
+	if (d->size > UPSTREAM_WHOLE_MAX || !upstream_takes_whole(u, d))
 		return; /* it waits for its turn */
 	upstream_begin(u, next, d);
 	next->whole = next->ahead = next->rset_due = true;

@@ -30,7 +30,7 @@ void upstream_add_mail(const struct upstream *u, const struct delivery *d,
 			out, " SIZE=%llu", (unsigned long long)d->size);
 	if (u->offer.eight_bit && d->eight_bit)
 		evbuffer_add_printf(out, " BODY=8BITMIME");
-	if (d->smtputf8)
+	if (u->offer.smtputf8 && d->smtputf8)
 		evbuffer_add_printf(out, " SMTPUTF8");
 	evbuffer_add_printf(out, "\r\n");
 }

@@ -2,8 +2,8 @@
  * upstream_internal.h - one connection to the submission server, inside.
  * Used by:    upstream.c (life, input and output), upstream_states.c (the state
  *             table, from connecting to TLS), upstream_login.c (EHLO, AUTH),
- *             upstream_mail.c, upstream_body.c and upstream_ahead.c
- *             (transactions).
+ *             upstream_mail.c, upstream_needs.c, upstream_body.c and
+ *             upstream_ahead.c (transactions).
  * Invariant:  upstream_set_state() alone writes state. Nothing frees a struct
  *             upstream but upstream_leave(), when the outermost of its event
  *             callbacks or calls ends.
@@ -96,6 +96,7 @@ struct upstream_tx {
 	bool accepted[DELIVERY_RCPT_MAX]; /* RCPT got 2yz, after MAIL had */
 	size_t accepted_count;
 	size_t taken_count; /* RCPTs that got 2yz in any case */
+	size_t left_out;    /* refused here, behind rcpt_count */
 	bool mail_refused;
 	bool whole;     /* the message goes with the envelope */
 	bool last_byte; /* the message's last byte is in the output buffer */
@@ -243,13 +244,17 @@ void upstream_begin(
  * where there is none. */
 void upstream_finish_delivery(struct upstream *u, struct upstream_tx *tx);
 
-/* The reply to give in the server's stead to a delivery that must not be sent;
- * NULL: it may be. */
-const char *upstream_unsendable(
-	const struct upstream *u, const struct delivery *d);
-
 /* Between two messages: this connection is to end. */
 bool upstream_is_worn(const struct upstream *u);
+
+/* upstream_needs.c: what the server does not take. */
+
+/* The delivery can be sent as it is. */
+bool upstream_takes_whole(const struct upstream *u, const struct delivery *d);
+
+/* Refuses, in the server's stead, whom and what it cannot take. Returns whether
+ * anybody is left to send to. */
+bool upstream_sort_out(struct upstream *u, struct upstream_tx *tx);
 
 /* upstream_ahead.c: the next message, before the answer to this one. */
 void upstream_final_enter(struct upstream *u);

@@ -14,7 +14,6 @@
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "proto/address.h"
 #include "relay/upstream_internal.h"
 
 #include <event2/buffer.h>
@@ -129,6 +128,7 @@ void upstream_finish_delivery(struct upstream *u, struct upstream_tx *tx)
 	if (d == NULL)
 		return;
 	d->in_doubt = is_in_doubt(u, tx);
+	d->rcpt_count += tx->left_out;
 	check_split(d);
 	for (i = 0; i < d->rcpt_count; i++) {
 		if (d->rcpts[i].outcome != OUTCOME_UNTRIED)
@@ -252,59 +252,14 @@ static bool is_stale(const struct reply *r)
 
 /* --- ENVELOPE --- */
 
-/* No address that was parsed holds such bytes; one that does would be a command
- * of its own. */
-static bool is_wire_safe(const char *address)
-{
-	size_t i;
-
-	for (i = 0; address[i] != '\0'; i++)
-		if ((unsigned char)address[i] < 0x20 || address[i] == 0x7f)
-			return false;
-	return i <= ADDRESS_MAX;
-}
-
-static bool are_wire_safe(const struct delivery *d)
-{
-	size_t i;
-
-	for (i = 0; i < d->rcpt_count; i++)
-		if (!is_wire_safe(d->rcpts[i].address))
-			return false;
-	return is_wire_safe(d->reverse_path);
-}
-
-/* Refused here, in the server's stead. */
-static void refuse_here(struct upstream *u, const char *reply)
-{
-	struct reply r;
-
-	if (reply_scan(&r, reply) != 0)
-		bug("a reply of our own does not parse");
-	decide_all(&u->tx, OUTCOME_FAIL, gmail_judge(PHASE_MAIL, &r), &r);
-	end_transaction(u);
-}
-
-const char *upstream_unsendable(
-	const struct upstream *u, const struct delivery *d)
-{
-	if (!are_wire_safe(d))
-		return "553 5.1.3 (not sent) an address of the envelope holds control bytes or is too long";
-	if (d->smtputf8 && !u->offer.smtputf8)
-		return "550 5.6.7 (not sent) an address needs SMTPUTF8, which the server does not offer";
-	return NULL;
-}
-
 void upstream_envelope_enter(struct upstream *u)
 {
 	struct upstream_tx *tx = &u->tx;
-	const char *refusal;
 
 	if (tx->ahead)
 		return;
-	refusal = upstream_unsendable(u, tx->delivery);
-	if (refusal != NULL) {
-		refuse_here(u, refusal);
+	if (!upstream_sort_out(u, tx)) {
+		end_transaction(u);
 		return;
 	}
 	if (!u->offer.pipelining) {

@@ -270,6 +270,83 @@ def international_addresses_need_smtputf8(t):
     t.clean(fake)
 
 
+def without(t, *extensions):
+    fake = t.fake()
+    fake.behaviour.strip = set(extensions)
+    return fake, t.daemon(fake).start()
+
+
+def submit(daemon, data, recipients, sender="owner@example.org"):
+    """By a client that asks for SMTPUTF8."""
+    with daemon.client() as client:
+        client.ehlo()
+        client.expect(("MAIL FROM:<%s> SMTPUTF8" % sender).encode(), 250)
+        for recipient in recipients:
+            client.expect(("RCPT TO:<%s>" % recipient).encode(), 250)
+        client.expect("DATA", 354)
+        client.send(stuff_raw(data))
+        return daemon.id_of(client.reply())
+
+
+@scenario
+def smtputf8_that_is_not_needed_is_not_asked_for(t):
+    for extensions in ((), ("SMTPUTF8",)):
+        fake, daemon = without(t, *extensions)
+        data = message()
+        submit(daemon, data, ["a@example.net"])
+        got = fake.wait_messages(1)[0]
+        t.equal(without_received(got.data), data, "message")
+        t.true("SMTPUTF8" not in got.params, "upstream: %r" % got.params)
+        t.clean(fake)
+
+
+@scenario
+def only_who_needs_smtputf8_fails_without_it(t):
+    fake, daemon = without(t, "SMTPUTF8")
+    ident = submit(daemon, message(), ["a@example.net", "jürgen@example.net",
+                                       "b@example.net"])
+    got = fake.wait_messages(2)
+    t.equal(got[0].recipients, ["a@example.net", "b@example.net"], "who got it")
+    # the report about it needs no SMTPUTF8 itself
+    t.equal(got[1].recipients, ["owner@example.org"], "who is told")
+    t.true(b"\\x{FC}rgen@example.net" in got[1].data and
+           b"does not offer SMTPUTF8" in got[1].data, "what is told")
+    daemon.wait_queue_empty()
+    states = {k: v["state"] for k, v in daemon.recipients(ident).items()}
+    t.equal(states, {"a@example.net": "delivered", "b@example.net":
+                     "delivered", "jürgen@example.net": "failed"}, "states")
+    t.clean(fake)
+
+
+@scenario
+def a_header_in_utf8_fails_without_smtputf8(t):
+    fake, daemon = without(t, "SMTPUTF8")
+    submit(daemon, message(to="jürgen@example.net"), ["a@example.net"])
+    got = fake.wait_messages(1)[0]
+    t.equal(got.recipients, ["owner@example.org"], "who is told")
+    t.true(b"5.6.9" in got.data, "what is told")
+    daemon.wait_queue_empty()
+    t.equal(len(daemon.queue(failed=True)), 1, "failed messages")
+    t.clean(fake)
+
+
+@scenario
+def eight_bit_text_fails_without_8bitmime(t):
+    fake, daemon = without(t, "8BITMIME")
+    daemon.send(message(body="Grüße\r\n".encode()), ["a@example.net"],
+                sender="owner@example.org")
+    got = fake.wait_messages(1)[0]
+    t.equal(got.recipients, ["owner@example.org"], "who is told")
+    t.true(got.data.isascii() and b"5.6.3" in got.data and
+           b"quoted-printable" in got.data, "what is told")
+    data = message()
+    daemon.send(data, ["a@example.net"], params=" BODY=8BITMIME")
+    t.equal(without_received(fake.wait_messages(2)[1].data), data,
+            "7-bit text, whatever was announced")
+    daemon.wait_queue_empty()
+    t.clean(fake)
+
+
 @scenario
 def more_than_a_hundred_recipients_are_split(t):
     fake, daemon = pair(t)

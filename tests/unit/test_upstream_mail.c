@@ -212,7 +212,6 @@ static void test_parameters(void **state)
 	fixture_assert_outcome(d, OUTCOME_DELIVERED);
 	/* nothing is asked that was not offered */
 	d = fixture_add(f, "x\r\n", 0, one);
-	d->eight_bit = true;
 	fixture_run(f, FAKE_CERT_GOOD, bare);
 	fixture_assert_fine(f);
 	fixture_assert_outcome(d, OUTCOME_DELIVERED);
@@ -226,13 +225,70 @@ static void test_no_smtputf8(void **state)
 	struct fixture *f = *state;
 	struct delivery *d = fixture_add(f, "x\r\n", 0, two);
 
-	d->smtputf8 = true;
+	d->utf8_message = d->smtputf8 = true;
 	fixture_add(f, "x\r\n", 0, one);
 	fixture_run(f, FAKE_CERT_GOOD, script);
 	fixture_assert_fine(f);
 	fixture_assert_outcome(d, OUTCOME_FAIL);
-	assert_string_equal(d->rcpts[0].reply.enhanced, "5.6.7");
+	assert_string_equal(d->rcpts[0].reply.enhanced, "5.6.9");
 	assert_non_null(strstr(d->rcpts[0].rule->advice, "ASCII"));
+	fixture_assert_outcome(f->deliveries[1], OUTCOME_DELIVERED);
+}
+
+/* Only they are refused; the others get it, each with the answer that is
+ * theirs. */
+static void test_some_need_smtputf8(void **state)
+{
+	static const char *const script[] = {READY_PLAIN, FROM, OK, TO("a"),
+		"S 550 5.1.1 nobody", TO("b"), OK, "C DATA", "S 354 go", "DATA",
+		TAKEN, FROM, OK, TO("a"), OK, "C DATA", "S 354 go", "DATA",
+		TAKEN, GOODBYE, NULL};
+	static const char *const mixed[] = {"j\xc3\xb6rg@example.net",
+		"a@example.net", "b@ex\xc3\xa4mple.net", "b@example.net", NULL};
+	static const char *const all[] = {"j\xc3\xb6rg@example.net", NULL};
+	static const enum rcpt_outcome outcomes[] = {
+		OUTCOME_FAIL, OUTCOME_DELIVERED, OUTCOME_FAIL, OUTCOME_FAIL};
+	struct fixture *f = *state;
+	struct delivery *d = fixture_add(f, "x\r\n", 0, mixed);
+	size_t i;
+
+	d->smtputf8 = true;
+	fixture_add(f, "x\r\n", 0, all)->smtputf8 = true;
+	fixture_add(f, "x\r\n", 0, one);
+	fixture_run(f, FAKE_CERT_GOOD, script);
+	fixture_assert_fine(f);
+	assert_int_equal(d->rcpt_count, 4);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(d->rcpts[i].outcome, outcomes[i]);
+	assert_string_equal(d->rcpts[0].address, "a@example.net");
+	assert_string_equal(d->rcpts[0].reply.enhanced, "5.1.1");
+	assert_string_equal(d->rcpts[1].address, "b@example.net");
+	for (i = 2; i < 4; i++) {
+		assert_string_equal(d->rcpts[i].reply.enhanced, "5.6.7");
+		assert_int_equal(d->rcpts[i].rule->scope, SCOPE_RECIPIENT);
+	}
+	fixture_assert_outcome(f->deliveries[1], OUTCOME_FAIL);
+	fixture_assert_outcome(f->deliveries[2], OUTCOME_DELIVERED);
+}
+
+/* RFC 6152 section 3: raw 8-bit text does not go to a server that does not
+ * offer 8BITMIME. */
+static void test_no_eight_bit(void **state)
+{
+	static const char *const script[] = {GREETING, "TLS", LINE_EHLO,
+		"S 250-fake", "S 250 AUTH PLAIN", LOGIN,
+		"C MAIL FROM:<user@fake.test>", OK, TO("a"), OK, "C DATA",
+		"S 354 go", "DATA", TAKEN, GOODBYE, NULL};
+	struct fixture *f = *state;
+	struct delivery *d = fixture_add(f, "caf\xe9\r\n", 0, two);
+
+	d->eight_bit = true;
+	fixture_add(f, "x\r\n", 0, one);
+	fixture_run(f, FAKE_CERT_GOOD, script);
+	fixture_assert_fine(f);
+	fixture_assert_outcome(d, OUTCOME_FAIL);
+	assert_string_equal(d->rcpts[1].reply.enhanced, "5.6.3");
+	assert_non_null(strstr(d->rcpts[1].rule->advice, "8BITMIME"));
 	fixture_assert_outcome(f->deliveries[1], OUTCOME_DELIVERED);
 }
 
@@ -353,6 +409,8 @@ int main(void)
 		TEST(test_dots_between_chunks),
 		TEST(test_parameters),
 		TEST(test_no_smtputf8),
+		TEST(test_some_need_smtputf8),
+		TEST(test_no_eight_bit),
 		TEST(test_hostile_addresses),
 		TEST(test_reuse),
 		TEST(test_wake),
