@@ -19,7 +19,7 @@ static const char usage[] =
 	"/gmrelayd/gmrelayd.conf)\n"
 	"  -h       this text\n"
 	"  -s       log to syslog instead of stderr\n"
-	"  -t       check the configuration, the users and the password files\n"
+	"  -t       check the configuration and the files it names\n"
 	"  -V       print the version\n"
 	"  -v       log more\n"
 	"It runs in the foreground. See gmrelayd(8), gmrelayd.conf(5).\n";

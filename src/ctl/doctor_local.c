@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "ctl/finding.h"
 #include "ctl/text.h"
+#include "receiver/receiver.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -62,20 +63,53 @@ static const struct conf *check_conf(struct findings *f)
 
 /* --- credentials --------------------------------------------------------- */
 
-/* The group the relay will have: the one that may read the file besides root.
- * relay_user is a name or a number. */
-static gid_t relay_gid(const struct conf *conf)
+/* The group a role will have: the one that may read its files besides root. Its
+ * user is a name or a number. */
+static gid_t role_gid(const char *name)
 {
-	const struct passwd *user = getpwnam(conf->relay_user);
+	const struct passwd *user = getpwnam(name);
 	char *end;
 	unsigned long number;
 
 	if (user == NULL) {
-		number = strtoul(conf->relay_user, &end, 10);
-		if (end != conf->relay_user && *end == '\0')
+		number = strtoul(name, &end, 10);
+		if (end != name && *end == '\0')
 			user = getpwuid((uid_t)number);
 	}
 	return user != NULL ? user->pw_gid : (gid_t)-1;
+}
+
+static bool is_closed(const char *path)
+{
+	return path[0] != '\0' && access(path, R_OK) != 0 && errno == EACCES;
+}
+
+/* The certificate that clients see, its key, and the users. */
+static void check_client_files(struct findings *f, const struct conf *conf)
+{
+	static const char where[] = "certificate and users";
+	char warning[ERR_TEXT_MAX];
+	struct err err;
+
+	if (conf->tls_cert[0] == '\0' && conf->users_file[0] == '\0')
+		return;
+	if (is_closed(conf->tls_key) || is_closed(conf->users_file))
+		finding_tell(f, FINDING_UNKNOWN, where,
+			"you may not read the files, as it should be",
+			root_advice);
+	else if (receiver_secrets_check(conf, role_gid(conf->user), warning,
+			 sizeof(warning), &err) != 0)
+		finding_tell(f, FINDING_FAIL, where, err.text,
+			"gmrelayctl certificate makes a certificate and its "
+			"key, gmrelayctl password a user's line.");
+	else if (warning[0] != '\0')
+		finding_tell(f, FINDING_WARN, where, warning,
+			"Replace it, then run gmrelayctl reload.");
+	else
+		finding_tell(f, FINDING_OK, where,
+			conf->tls_cert[0] != '\0' ? conf->tls_cert
+						  : conf->users_file,
+			NULL);
 }
 
 static void check_credential(struct findings *f, const struct conf *conf,
@@ -93,13 +127,13 @@ static void check_credential(struct findings *f, const struct conf *conf,
 			NULL);
 		return;
 	}
-	if (access(path, R_OK) != 0 && errno == EACCES) {
+	if (is_closed(path)) {
 		finding_tell(f, FINDING_UNKNOWN, where,
 			"you may not read the file, as it should be",
 			root_advice);
 		return;
 	}
-	if (credential_check(path, relay_gid(conf), &err) == 0)
+	if (credential_check(path, role_gid(conf->relay_user), &err) == 0)
 		finding_tell(f, FINDING_OK, where, path, NULL);
 	else
 		finding_tell(f, FINDING_FAIL, where, err.text,
@@ -211,5 +245,6 @@ void doctor_local(struct findings *f)
 		return;
 	for (i = 0; i < conf->account_count; i++)
 		check_credential(f, conf, &conf->accounts[i]);
+	check_client_files(f, conf);
 	check_spool(f, conf->spool);
 }

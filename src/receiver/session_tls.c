@@ -71,7 +71,7 @@ static bool is_known(const struct session *s)
 
 static bool is_at_tls_port(const struct session *s)
 {
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(sa);
 
 	if (getsockname(s->transport.fd, (struct sockaddr *)&sa, &len) != 0)

@@ -1,7 +1,9 @@
 """Devices get TLS: by STARTTLS or at once, old versions where that is allowed,
 and nothing that was said in clear counts as said under it."""
 import hashlib
+import json
 import os
+import random
 import shutil
 import socket
 import ssl
@@ -10,7 +12,7 @@ import time
 import warnings
 
 from lib.harness import main, scenario, wait_for
-from lib.smtpclient import message
+from lib.smtpclient import Client, message
 
 OFFER, REQUIRE, NEVER, OLD, NEW = ["127.0.0.%d" % x for x in range(11, 16)]
 CLIENTS = [
@@ -395,6 +397,64 @@ def bad_certificates_and_keys_are_told(t):
     os.rename(t.path("locked.pem"), t.path("key.pem"))
     refused("has a passphrase")
     t.true(daemon.check_config()[1].count("PRIVATE KEY") == 0, "no key shown")
+
+
+@scenario
+def doctor_looks_at_the_certificate(t):
+    fake, daemon = ready(t)
+    daemon.start()
+
+    def finding():
+        told = json.loads(daemon.ctl_run("doctor").stdout)
+        return [x for x in told["findings"]
+                if x["where"] == "certificate and users"][0]
+
+    t.equal(finding()["status"], "ok", "a good one")
+    use_pair(t, fake, "expired")
+    t.equal(finding()["status"], "warn", "an expired one")
+    use_pair(t, fake, "valid", 0o644)
+    t.equal(finding()["status"], "fail", "a key for everybody")
+
+
+@scenario
+def on_port_465_there_is_time_for_tls(t):
+    t.need_root()
+    fake, daemon = ready(t)
+    # of its own, so that scenarios do not meet there
+    address = "127.%d.%d.%d" % tuple(random.randrange(1, 250)
+                                     for _ in range(3))
+    daemon.write_config(listen=["127.0.0.1:0", address + ":465"])
+    daemon.start()
+    with socket.create_connection((address, 465), 20) as sock:
+        time.sleep(0.7)  # the client's, longer than any greeting waits
+        with trusting(fake).wrap_socket(
+                sock, server_hostname="localhost") as tls:
+            t.equal(tls.recv(1000)[:4], b"220 ", "the greeting, under TLS")
+    # one that does not know is greeted all the same, when it says something
+    with Client((address, 465), greet=False) as client:
+        client.send("EHLO x\r\n")
+        t.equal(client.reply().code, 220, "the greeting")
+        t.equal(client.reply().code, 250, "EHLO")
+
+
+@scenario
+def a_reload_in_the_midst_of_it(t):
+    """Neither a held greeting nor a handshake holds it up, or is answered in
+    clear."""
+    fake, daemon = ready(t)
+    daemon.start()
+    shaking = daemon.client()
+    shaking.expect("STARTTLS", 220)
+    shaking.send(bytes.fromhex("1603010200"))
+    talking = daemon.client()
+    talking.starttls(trusting(fake))
+    talking.expect("EHLO x", 250)
+    before = daemon.roles()["receiver"]
+    daemon.reload()
+    t.true(daemon.roles()["receiver"] != before, "another receiver")
+    t.true(shaking.is_closed() and shaking.buffer == b"", "nothing was said")
+    t.equal(talking.reply().code, 421, "under TLS it is told")
+    t.equal(talking.sock.recv(10), b"", "a clean end of TLS")
 
 
 @scenario

@@ -28,7 +28,9 @@ ALSO = {
     "ctl": {"relay/auth.h", "relay/gmail.h", "relay/resolve.h",
             "relay/tls.h", "relay/upstream.h",
             # `password` makes a line that the users file's parser takes
-            "receiver/users.h"},
+            "receiver/users.h",
+            # doctor looks at the certificate and the users as the daemon does
+            "receiver/receiver.h"},
 }
 # what a pure parser has no use for
 PROTO_SYSTEM_NEVER = re.compile(
