@@ -182,9 +182,13 @@ const char *log_text_n(struct log_text *out, const char *text, size_t len)
 		out->text[o++] = '"';
 	while (i < len && o + 4 < room) {
 		n = utf8_char_len(text + i, len - i);
+		if (in[i] == '"') {
+			out->text[o++] = '\\';
+			out->text[o++] = text[i++];
+			continue;
+		}
 		/* the octets of a longer one come here one by one */
-		if (n == 0 || utf8_is_invisible(text + i, n) || in[i] == '"' ||
-			in[i] == '\\') {
+		if (n == 0 || utf8_is_invisible(text + i, n) || in[i] == '\\') {
 			o += (size_t)snprintf(out->text + o,
 				sizeof(out->text) - o, "\\x%02x", in[i]);
 			i++;

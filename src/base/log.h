@@ -1,7 +1,7 @@
 /*
  * log.h - one line per fact: an event word, then key=value pairs.
  * Used by:    the layers that decide; parsers and the spool report by err.
- * Keys:       id from to size peer state reply delay attempt next account
+ * Keys:       gmrelayd(8), section LOG: all events and keys stand there
  * Invariant:  text from strangers goes through log_text(); bodies, AUTH lines
  *             and secrets never come here.
  */
@@ -43,8 +43,9 @@ void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Writes text into *out so that it is one printable word or a "quoted string":
- * the octets of quote, backslash, invisible characters (utf8_is_invisible) and
- * invalid UTF-8 become \xNN; cut with "..." at the limit. Returns out->text. */
+ * a quote gets a backslash before it; the octets of backslash, invisible
+ * characters (utf8_is_invisible) and invalid UTF-8 become \xNN; cut with "..."
+ * at the limit. Returns out->text. */
 const char *log_text(struct log_text *out, const char *text);
 const char *log_text_n(struct log_text *out, const char *text, size_t len);
 

@@ -151,12 +151,14 @@ static int drop(
 				 : checked->users.relay,
 		.chroot_fd = receiver ? context->spool->empty_fd : -1,
 	};
+	struct log_text text;
 	struct err limit;
 
 	if (receiver && privs_allow_files(
 				checked->conf->max_clients + RECEIVER_OWN_FILES,
 				&limit) != 0)
-		log_warn("limit %s", limit.text);
+		log_warn(
+			"files limited reason=%s", log_text(&text, limit.text));
 	return privs_drop(&plan, err);
 }
 
@@ -171,6 +173,13 @@ static int reach_spool(const char *spool, struct err *err)
 	return 0;
 }
 
+static void tell_failed(const struct err *err)
+{
+	struct log_text text;
+
+	log_err("start failed reason=%s", log_text(&text, err->text));
+}
+
 static int run_receiver(
 	const struct role *role, const struct child_context *context)
 {
@@ -180,11 +189,11 @@ static int run_receiver(
 	secrets = receiver_secrets_read(
 		role->conf, context->checked->users.receiver.gid, &err);
 	if (secrets == NULL) {
-		log_err("start failed: %s", err.text);
+		tell_failed(&err);
 		return EX_CONFIG;
 	}
 	if (drop(context, true, &err) != 0) {
-		log_err("start failed: %s", err.text);
+		tell_failed(&err);
 		return EX_OSERR;
 	}
 	return receiver_run(role, &secrets);
@@ -199,12 +208,12 @@ static int run_relay(
 	secrets = relay_secrets_read(
 		role->conf, context->checked->users.relay.gid, &err);
 	if (secrets == NULL) {
-		log_err("start failed: %s", err.text);
+		tell_failed(&err);
 		return EX_CONFIG;
 	}
 	if (drop(context, false, &err) != 0 ||
 		reach_spool(role->conf->spool, &err) != 0) {
-		log_err("start failed: %s", err.text);
+		tell_failed(&err);
 		return EX_OSERR;
 	}
 	return relay_run(role, &secrets);
@@ -236,7 +245,7 @@ static int run_role(const struct child *c, int channel_fd,
 	if (counters_map(context->counters,
 		    receiver ? COUNTERS_RECEIVER : COUNTERS_RELAY, &counters,
 		    &err) != 0) {
-		log_err("start failed: %s", err.text);
+		tell_failed(&err);
 		return EX_OSERR;
 	}
 	set_descriptors(&role, listeners, context, receiver);

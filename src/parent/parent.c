@@ -62,7 +62,7 @@ static void link_roles(struct parent *p)
 	int fds[2], i;
 
 	if (channel_pair(fds, &err) != 0) {
-		log_err("link failed: %s", err.text);
+		log_err("link failed reason=\"%s\"", err.text);
 		kill(p->children[CHILD_RECEIVER].pid, SIGKILL);
 		return;
 	}
@@ -114,7 +114,7 @@ static void begin_stop(struct parent *p, const char *why)
 
 static void fail_start(struct parent *p, const struct child *c)
 {
-	log_err("start failed: the %s could not start, see the lines above",
+	log_err("start failed role=%s reason=\"see the lines above\"",
 		child_name(c));
 	p->exit_status = 1;
 	begin_stop(p, "start failed");

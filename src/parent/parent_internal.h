@@ -64,6 +64,9 @@ void parent_reload_begin(struct parent *p);
 /* The old roles are gone: puts the new configuration and sockets in place. */
 void parent_reload_switch(struct parent *p);
 
+/* One finding of a check, as a line of the log. */
+void parent_log_finding(bool warning, const char *text);
+
 /* The group of the control socket: relay-user's, or -1 for the one it gets. */
 gid_t parent_control_gid(const struct check_result *checked);
 

@@ -13,10 +13,7 @@
 static void tell_log(void *arg, bool warning, const char *text)
 {
 	(void)arg;
-	if (warning)
-		log_warn("reload %s", text);
-	else
-		log_err("reload %s", text);
+	parent_log_finding(warning, text);
 }
 
 static int prepare(struct parent *p, struct err *err)
@@ -36,11 +33,13 @@ static int prepare(struct parent *p, struct err *err)
 	return p->next_listen != NULL ? 0 : -1;
 }
 
-static void refuse(struct parent *p)
+static void refuse(struct parent *p, const char *why)
 {
-	log_err("reload refused reason=\"see the lines above\" config=%s: the "
-		"old configuration stays in force",
-		p->options->file);
+	struct log_text file, text;
+
+	log_err("reload refused config=%s reason=%s advice=\"the old "
+		"configuration stays in force until this is put right\"",
+		log_text(&file, p->options->file), log_text(&text, why));
 	notify_ready(&p->notify,
 		"reload refused, the old configuration stays in force: see "
 		"the log");
@@ -49,22 +48,22 @@ static void refuse(struct parent *p)
 void parent_reload_begin(struct parent *p)
 {
 	int64_t now = clock_boot_ms();
+	struct log_text file;
 	struct err err;
 	int i;
 
 	p->reload_ms = 0;
 	p->reloaded_ms = now;
-	log_info("reload config=%s", p->options->file);
+	log_info("reload config=%s", log_text(&file, p->options->file));
 	notify_reloading(&p->notify);
 	if (check_file(p->options->file, CHECK_TO_RUN, tell_log, NULL,
 		    &p->next) != 0) {
-		refuse(p);
+		refuse(p, "see the lines above");
 		return;
 	}
 	if (prepare(p, &err) != 0) {
-		log_err("reload %s: %s", p->options->file, err.text);
 		check_free(&p->next);
-		refuse(p);
+		refuse(p, err.text);
 		return;
 	}
 	p->phase = PARENT_RELOADING;

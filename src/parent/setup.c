@@ -95,6 +95,7 @@ static int take_spool(struct parent *p, struct err *err)
 {
 	const char *spool = p->now.conf->spool;
 	const char *volatile_name;
+	struct log_text text;
 
 	if (spooldir_make(spool, &p->now.users, err) != 0 ||
 		spooldir_open(&p->spool, spool, err) != 0 ||
@@ -102,16 +103,17 @@ static int take_spool(struct parent *p, struct err *err)
 		return -1;
 	volatile_name = spooldir_volatile(spool);
 	if (volatile_name != NULL)
-		log_warn("spool=%s is on %s: mail in it is lost when the "
-			 "machine or the container goes; name a directory on a "
-			 "disk",
-			spool, volatile_name);
+		log_warn("spool volatile spool=%s filesystem=%s "
+			 "advice=\"mail in it is lost when the machine or the "
+			 "container goes: name a directory on a disk\"",
+			log_text(&text, spool), volatile_name);
 	return 0;
 }
 
 static int take_sockets(struct parent *p, struct err *err)
 {
 	char name[LISTENER_NAME_MAX];
+	struct log_text text;
 	size_t unused;
 
 	p->listen = listen_open(
@@ -120,10 +122,11 @@ static int take_sockets(struct parent *p, struct err *err)
 		return -1;
 	unused = listen_unclaimed(&p->pool, p->listen, name);
 	if (unused > 0)
-		log_warn("sockets passed by systemd that no setting names: "
-			 "count=%zu first=%s (add it to listen in %s, or take "
-			 "it out of gmrelayd.socket)",
-			unused, name, p->options->file);
+		log_warn("sockets unused count=%zu first=%s config=%s "
+			 "reason=\"systemd passes them, and no setting names "
+			 "them\" advice=\"add them to listen, or take them out "
+			 "of gmrelayd.socket\"",
+			unused, name, log_text(&text, p->options->file));
 	return 0;
 }
 
@@ -139,11 +142,25 @@ static int prepare(struct parent *p, struct err *err)
 
 static void log_begin(const struct parent *p)
 {
+	struct log_text file, spool;
+
 	log_info("start version=%s pid=%ld config=%s spool=%s", PACKAGE_VERSION,
-		(long)getpid(), p->options->file, p->now.conf->spool);
+		(long)getpid(), log_text(&file, p->options->file),
+		log_text(&spool, p->now.conf->spool));
 	if (!p->now.users.root)
-		log_warn("not started as root: both roles run as uid %u",
+		log_warn("users missing uid=%u reason=\"not started as root: "
+			 "both roles run as this user\"",
 			(unsigned)p->now.users.relay.uid);
+}
+
+void parent_log_finding(bool warning, const char *text)
+{
+	struct log_text shown;
+
+	if (warning)
+		log_warn("config warning reason=%s", log_text(&shown, text));
+	else
+		log_err("config wrong reason=%s", log_text(&shown, text));
 }
 
 /* Findings go to where the person who starts us looks. */
@@ -154,10 +171,7 @@ static void tell_start(void *arg, bool warning, const char *text)
 	check_tell_stderr(NULL, warning, text);
 	if (!p->options->to_syslog)
 		return;
-	if (warning)
-		log_warn("%s", text);
-	else
-		log_err("%s", text);
+	parent_log_finding(warning, text);
 }
 
 static void clean(struct parent *p)
@@ -183,6 +197,7 @@ int parent_run(const struct parent_options *options)
 		.children = {{.kind = CHILD_RECEIVER, .channel_fd = -1},
 			{.kind = CHILD_RELAY, .channel_fd = -1}},
 	};
+	struct log_text text;
 	struct err err;
 
 	if (open_stdio() != 0)
@@ -190,11 +205,11 @@ int parent_run(const struct parent_options *options)
 	umask(077);
 	privs_forbid_cores();
 	if (listen_inherit(&p.pool, &err) != 0) {
-		log_err("start failed: %s", err.text);
+		log_err("start failed reason=%s", log_text(&text, err.text));
 		return 1;
 	}
 	if (notify_open(&p.notify, &err) != 0)
-		log_warn("systemd cannot be told: %s", err.text);
+		log_warn("notify failed reason=%s", log_text(&text, err.text));
 	if (check_file(options->file, CHECK_TO_RUN, tell_start, &p, &p.now) !=
 		0)
 		return 1;
@@ -204,7 +219,7 @@ int parent_run(const struct parent_options *options)
 			p.watchdog_ms = clock_boot_ms() + p.notify.watchdog_ms;
 		parent_loop(&p);
 	} else if (p.phase != PARENT_STOPPING) {
-		log_err("start failed: %s", err.text);
+		log_err("start failed reason=%s", log_text(&text, err.text));
 		p.exit_status = 1;
 	}
 	clean(&p);

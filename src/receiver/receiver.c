@@ -189,8 +189,9 @@ static void on_accept_error(struct evconnlistener *accepting, void *arg)
 	if (r->accept_warned_ms == 0 ||
 		now - r->accept_warned_ms > ACCEPT_WARN_EVERY_MS) {
 		r->accept_warned_ms = now;
-		log_warn("accept listen=%s reason=\"%s\" state=\"clients wait "
-			 "until that is over\"",
+		log_warn(
+			"accept failed listen=%s reason=\"%s\" state=\"clients wait "
+			"until that is over\"",
 			door->listener->name, strerror(cause));
 	}
 	accept_all(r, false);
@@ -333,7 +334,7 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
 	if (rc == 0)
 		return;
 	/* the parent is gone; what was accepted is finished */
-	log_warn("stop reason=\"the parent process is gone\"");
+	log_warn("stopping reason=\"the parent process is gone\"");
 	event_del(r->channel);
 	drain(r);
 }
@@ -344,7 +345,7 @@ static void on_link_lost(void *arg)
 	struct receiver *r = arg;
 
 	if (!r->shared.draining)
-		log_err("stop reason=\"the link to the relay was closed, and "
+		log_err("stopping reason=\"the link to the relay was closed, and "
 			"it lives: starting again\"");
 	drain(r);
 }
@@ -405,7 +406,7 @@ static int start(struct receiver *r)
 
 	r->shared.journal = journal_new(r->shared.base, &err);
 	if (r->shared.journal == NULL) {
-		log_err("start reason=\"%s\"", err.text);
+		log_err("start failed reason=\"%s\"", err.text);
 		return -1;
 	}
 	journal_watch_link(r->shared.journal, on_link_lost, r);
@@ -414,7 +415,7 @@ static int start(struct receiver *r)
 	r->accept_pause = new_event(r, -1, 0, on_accept_pause_over);
 	r->drain = new_event(r, -1, 0, on_drain_timer);
 	if (open_doors(r) != 0) {
-		log_err("start reason=\"cannot watch the listening sockets\"");
+		log_err("start failed reason=\"cannot watch the listening sockets\"");
 		return -1;
 	}
 	event_add(r->channel, NULL);
@@ -424,7 +425,7 @@ static int start(struct receiver *r)
 	}
 	if (channel_send(role->channel_fd, CHANNEL_READY, -1, NULL, &err) !=
 		0) {
-		log_err("start reason=\"%s\"", err.text);
+		log_err("start failed reason=\"%s\"", err.text);
 		return -1;
 	}
 	return 0;
@@ -468,7 +469,7 @@ int receiver_run(const struct role *role, struct receiver_secrets **secrets)
 		bug("too many listeners: %zu", role->listener_count);
 	r.shared.base = event_base_new();
 	if (r.shared.base == NULL) {
-		log_err("start reason=\"no event loop\"");
+		log_err("start failed reason=\"no event loop\"");
 		return EXIT_FAILURE;
 	}
 	r.shared.conf = role->conf;
@@ -482,7 +483,7 @@ int receiver_run(const struct role *role, struct receiver_secrets **secrets)
 	find_names(&r.shared);
 	session_shared_init(&r.shared);
 	if (start(&r) == 0 && event_base_dispatch(r.shared.base) == 0) {
-		log_info("stop");
+		log_info("stopped role=receiver");
 		status = EXIT_SUCCESS;
 	}
 	stop(&r);

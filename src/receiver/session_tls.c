@@ -214,7 +214,8 @@ enum session_next session_tls_start(struct session *s, bool more)
 	}
 	s->tls_due = new_conn(s, &err);
 	if (s->tls_due == NULL) {
-		log_warn("tls peer=%s reason=\"%s\"", s->peer.log, err.text);
+		log_warn("tls failed peer=%s reason=\"%s\"", s->peer.log,
+			err.text);
 		session_reply(s, RX_TLS_NOT_NOW);
 		return SESSION_CONTINUE;
 	}

@@ -273,7 +273,7 @@ static void reply_rcpt(
 		/* mail of this machine that would be missed */
 		s->mail.refused++;
 		session_count_refused(s);
-		log_info("refused rcpt=%s from=%s peer=%s reply=\"%s\"",
+		log_info("refused to=%s from=%s peer=%s reply=\"%s\"",
 			log_text(&to, rcpt->text),
 			log_text(&from, s->mail.env->reverse_path), s->peer.log,
 			rx_reply_codes(reply));

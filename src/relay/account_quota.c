@@ -154,8 +154,8 @@ void account_quota_warn(struct account *a)
 		       sum.recipients * 100ULL >=
 			       recipients * (uint64_t)QUOTA_WARN_PERCENT);
 	if (near && !a->warned_quota)
-		log_warn("quota-near account=%s messages=%u of=%u "
-			 "recipients=%u of=%u",
+		log_warn("quota-near account=%s messages=%u "
+			 "messages-limit=%u recipients=%u recipients-limit=%u",
 			log_text(&name, settings->name), sum.messages, messages,
 			sum.recipients, recipients);
 	a->warned_quota = near;

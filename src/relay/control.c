@@ -326,7 +326,7 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 	static const struct timeval pause = {.tv_sec = CONTROL_ACCEPT_PAUSE_S};
 	struct control *control = arg;
 
-	log_warn("control accept=failed problem=\"%s\"",
+	log_warn("accept failed listen=control reason=\"%s\"",
 		evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
 	evconnlistener_disable(listener);
 	event_add(control->resume, &pause);

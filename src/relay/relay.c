@@ -323,7 +323,7 @@ int relay_run(const struct role *role, struct relay_secrets **secrets)
 
 	r.base = event_base_new();
 	if (r.base == NULL) {
-		log_err("relay-start-failed reason=\"no event base\"");
+		log_err("start failed reason=\"no event base\"");
 		relay_secrets_free(secrets);
 		return rc;
 	}
@@ -333,8 +333,7 @@ int relay_run(const struct role *role, struct relay_secrets **secrets)
 		event_base_dispatch(r.base);
 		rc = 0;
 	} else {
-		log_err("relay-start-failed reason=%s",
-			log_text(&text, err.text));
+		log_err("start failed reason=%s", log_text(&text, err.text));
 	}
 	stop(&r);
 	relay_secrets_free(secrets);

@@ -68,7 +68,7 @@ def who_is_nobody_is_refused_with_the_cure(t):
         reply = client.cmd("RCPT TO:<pipe>")
         t.equal((reply.code, reply.enhanced), (550, "5.2.1"), "pipe")
     daemon.wait_log(r"aliases:1: pipe: \|/usr/bin/procmail starts a program")
-    daemon.wait_log(r"refused rcpt=jan from=scanner@relay.example.org ")
+    daemon.wait_log(r"refused to=jan from=scanner@relay.example.org ")
     daemon.write_config(default_domain="example.net")
     daemon.reload()
     hand_in(daemon, ["jan"], "scanner")

@@ -36,8 +36,8 @@ def passed_sockets_are_matched_by_address(t):
     early.close()
     t.equal(daemon.port, mine.getsockname()[1], "the port")
     fake.wait_messages(1)
-    warnings = daemon.wait_log(r"sockets passed by systemd that no setting "
-                               r"names: count=(\d+) first=(\S+)")
+    warnings = daemon.wait_log(r"sockets unused count=(\d+) "
+                               r"first=(\S+)")
     t.equal(warnings[0].groups(), ("1", name(other)), "the warning")
     daemon.stop()
     t.true(not refused(mine.getsockname()), "it shut systemd's socket down")
@@ -66,7 +66,7 @@ def the_same_port_of_another_address_is_not_taken(t):
     start_with_sockets(daemon, [mine])
     with Client(("127.0.0.2", port)) as client:
         client.expect("NOOP", 250)
-    daemon.wait_log("names: count=1 first=127.0.0.1:%d" % port)
+    daemon.wait_log("sockets unused count=1 first=127.0.0.1:%d" % port)
 
 
 @scenario

@@ -191,8 +191,8 @@ def an_ordinary_user_runs_it_all(t):
         # what is not dumpable is root's: proc(5), /proc/PID
         t.equal(os.stat("/proc/%d/environ" % pid).st_uid, 0,
                 "owner of /proc/PID of the %s" % role)
-    warnings = daemon.wait_log("not started as root: both roles run as uid "
-                               "%d" % uid)
+    warnings = daemon.wait_log(r"users missing uid=%d reason=.not started "
+                               r"as root" % uid)
     t.equal(len(warnings), 1, "warnings")
     t.equal(os.stat(daemon.control).st_mode & 0o7777, 0o660, "control")
     t.equal(os.stat(daemon.submit).st_mode & 0o7777, 0o666, "submit")

@@ -4,6 +4,7 @@ EXTRA_DIST += \
 	tests/lint/conf_vs_man.py \
 	tests/lint/includes.py \
 	tests/lint/limits.py \
+	tests/lint/log_vs_man.py \
 	tests/lint/queue.h \
 	tests/lint/run
 

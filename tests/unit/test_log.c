@@ -33,7 +33,7 @@ static const struct {
 	{"user@example.com", 16, "user@example.com"},
 	{"two words", 9, "\"two words\""},
 	{"a=b", 3, "\"a=b\""},
-	{"a\"b", 3, "\"a\\x22b\""},
+	{"a\"b", 3, "\"a\\\"b\""},
 	{"a\\b", 3, "a\\x5cb"},
 	{"a\nid=7", 6, "\"a\\x0aid=7\""},
 	{"a\r\n\t", 4, "a\\x0d\\x0a\\x09"},
