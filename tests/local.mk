@@ -201,6 +201,7 @@ integration_lib = \
 	tests/integration/lib/fakemessage.py \
 	tests/integration/lib/fakesession.py \
 	tests/integration/lib/faults.py \
+	tests/integration/lib/gmailreplies.py \
 	tests/integration/lib/harness.py \
 	tests/integration/lib/mail.py \
 	tests/integration/lib/pki.py \
@@ -221,6 +222,8 @@ integration_tests = \
 	tests/integration/delivers_every_byte.py \
 	tests/integration/devices_get_in.py \
 	tests/integration/every_disk_call_fails.py \
+	tests/integration/gmail_pauses.py \
+	tests/integration/gmail_replies.py \
 	tests/integration/idle_costs_nothing.py \
 	tests/integration/kill_roles_lose_nothing.py \
 	tests/integration/lan_logins.py \

@@ -20,6 +20,8 @@
 #define RECONNECTS_MAX 3
 /* Different messages refused by an unknown 5xx with no 250 in between. */
 #define SUSPECTS_MAX 3
+/* Different messages taken for spam with no other delivered in between. */
+#define SPAM_MAX 3
 
 static const char *const state_names[] = {
 	[ACCOUNT_ACTIVE] = "active",
@@ -277,6 +279,41 @@ static bool was_judged(const struct delivery *d)
 	return false;
 }
 
+/* Whoever goes on sending what is taken for spam loses the account: each is
+ * failed, and behind some of them a pause. A report about one that went through
+ * tells nothing. */
+static void count_spam(struct account *a, const struct delivery *d)
+{
+	const struct delivery_rcpt *bad = NULL;
+	char words[REPLY_TEXT_MAX + 32], reason[ACCOUNT_REASON_MAX];
+	size_t i;
+
+	for (i = 0; i < d->rcpt_count && bad == NULL; i++)
+		if (d->rcpts[i].outcome == OUTCOME_FAIL &&
+			d->rcpts[i].rule != NULL &&
+			d->rcpts[i].rule->pause != PAUSE_NONE)
+			bad = &d->rcpts[i];
+	if (bad == NULL) {
+		if (delivered_count(d) > 0 && !d->report)
+			a->spam_count = 0;
+		return;
+	}
+	if (a->spam_count > 0 && a->spam_id == d->id)
+		return;
+	a->spam_id = d->id;
+	if (++a->spam_count < SPAM_MAX)
+		return;
+	a->spam_count = 0;
+	snprintf(reason, sizeof(reason),
+		"%d different messages in a row were taken for unwanted mail: "
+		"\"%.200s\". Sending pauses, for the account may be blocked "
+		"otherwise. Find out what sends them (gmrelayctl queue list "
+		"--failed).",
+		SPAM_MAX, reply_print(&bad->reply, words, sizeof(words)));
+	account_pause_for(a, ACCOUNT_THROTTLED,
+		next_pause_ms(a, bad->rule->pause), reason);
+}
+
 void account_on_result(struct account *a, const struct delivery *d)
 {
 	unsigned count = delivered_count(d);
@@ -286,6 +323,7 @@ void account_on_result(struct account *a, const struct delivery *d)
 		if (a->state == ACCOUNT_THROTTLED && !a->by_hand)
 			account_set_state(a, ACCOUNT_ACTIVE, "");
 	}
+	count_spam(a, d);
 	if (count == 0)
 		return;
 	a->delivered++;
@@ -316,6 +354,7 @@ static void account_scope_trouble(
 		trouble->advice, a->params.settings->host,
 		phase_name(trouble->phase), words);
 	a->wake_on_login = trouble->phase <= PHASE_AUTH;
+	a->ehlo_literal = false;
 	a->own_limit = false;
 	account_pause_for(a, state, next_pause_ms(a, trouble->pause), reason);
 }
@@ -327,6 +366,10 @@ void account_on_trouble(
 		if (!a->by_hand)
 			account_scope_trouble(a, trouble);
 		return;
+	}
+	if (trouble->again) {
+		a->careful = true;
+		a->ehlo_literal |= trouble->phase == PHASE_EHLO;
 	}
 	if ((trouble->was_idle || trouble->action == ACTION_RECONNECT) &&
 		++a->reconnects < RECONNECTS_MAX) {
@@ -412,6 +455,8 @@ void account_resume(struct account *a)
 {
 	forget_backoff(a);
 	a->suspect_count = 0;
+	a->careful = false;
+	a->ehlo_literal = false;
 	account_set_state(a, ACCOUNT_ACTIVE, "");
 	/* No hand lifts its own limit: told at once, not with the next mail. */
 	(void)account_quota_reached(a);

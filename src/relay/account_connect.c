@@ -28,6 +28,8 @@ static void on_ready(void *arg, struct upstream *u, uint64_t size)
 
 	(void)u;
 	c->ready = true;
+	if (c->careful)
+		a->careful = false;
 	a->address_next = c->address;
 	account_on_ready(a, size);
 }
@@ -157,17 +159,21 @@ static void open_connection(struct account *a)
 		.credential = a->params.credential,
 		.tls = a->tls,
 		.ehlo_name = a->params.conf->hostname,
+		.careful = a->careful,
 	};
 	struct connection *c = xcalloc(1, sizeof(*c));
 	struct err err;
 
 	c->account = a;
+	c->careful = a->careful;
 	c->address = a->address_next % a->resolved.count;
 	callbacks.arg = c;
 	params.address = a->resolved.addresses[c->address].sa;
 	params.address_len = a->resolved.addresses[c->address].len;
 	if (params.ehlo_name[0] == '\0')
 		params.ehlo_name = a->resolved.own_name;
+	if (a->ehlo_literal)
+		params.ehlo_name = "";
 	TAILQ_INSERT_TAIL(&a->connections, c, link);
 	a->connection_count++;
 	c->upstream = upstream_open(a->params.base, &params, &callbacks, &err);

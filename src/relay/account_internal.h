@@ -20,8 +20,9 @@ struct connection {
 	TAILQ_ENTRY(connection) link;
 	struct account *account;
 	struct upstream *upstream;
-	size_t address;      /* index into the account's */
-	bool ready;          /* logged in */
+	size_t address; /* index into the account's */
+	bool ready;     /* logged in */
+	bool careful;
 	unsigned deliveries; /* under way: one, and one ahead */
 };
 
@@ -40,10 +41,14 @@ struct account {
 	unsigned backoff_step;
 	int64_t backoff_until_ms; /* 0: none */
 	unsigned reconnects;      /* in a row, without a success */
+	bool careful;             /* the next connection: see GMAIL_AGAIN */
+	bool ehlo_literal;        /* the name in EHLO was not taken */
 	int64_t message_ms;       /* when the last one began */
 	int64_t success_ms;       /* when the last 250 came */
 	uint64_t suspects[2];     /* messages refused alike, no 250 since */
 	size_t suspect_count;
+	uint64_t spam_id; /* the last message taken for spam */
+	unsigned spam_count;
 	uint64_t delivered;
 	int64_t paused_total_ms;
 	int64_t paused_since_ms; /* 0: able to send */

@@ -45,6 +45,7 @@ struct delivery {
 	/* RFC 6531, see delivery_find_needs() */
 	bool utf8_message; /* header or reverse_path cannot do without it */
 	bool smtputf8;     /* somebody or something cannot */
+	bool report;       /* of ours, about another message */
 	struct content *content; /* owned */
 	bool in_doubt; /* the answer to the last byte was lost: outcomes are
 			  UNTRIED, but it may have been delivered */

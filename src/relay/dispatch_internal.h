@@ -52,8 +52,10 @@ struct message {
 			      ended, or it was taken up */
 	uint8_t stage;     /* enum message_stage */
 	uint8_t slot;
-	bool to_hold; /* the job under way ends in a hold */
-	uint8_t wish; /* enum message_wish */
+	bool to_hold;          /* the job under way ends in a hold */
+	uint8_t wish;          /* enum message_wish */
+	uint32_t named_wait_s; /* of the waits that refusals of this round
+				  named, the longest */
 };
 
 /* One account and what waits for it. */

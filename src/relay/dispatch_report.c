@@ -76,11 +76,18 @@ uint64_t dispatch_report(
 			    1000,
 		.advice = wish->advice,
 	};
-	struct log_text text;
+	struct log_text text, hint;
 	char id[HEX64_SIZE];
 	struct err err;
 
 	buf_init(out, QUEUE_FILE_MAX);
+	if (gmail_means_loop(wish->advice)) {
+		log_err("no-report id=%s from=%s reason=\"the message goes "
+			"round in circles, and so would a report\" advice=%s",
+			hex64(id, env->id), log_text(&text, env->reverse_path),
+			log_text(&hint, wish->advice));
+		return 0;
+	}
 	if (report.to == NULL) {
 		if (env->reverse_path[0] != '\0' && !env->report)
 			log_warn("no-report id=%s from=%s reason=\"this sender "

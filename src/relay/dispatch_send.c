@@ -79,6 +79,7 @@ static struct attempt *make_attempt(struct dispatch *d, struct message *m,
 	t->delivery.id = m->id;
 	t->delivery.size = t->env->size;
 	t->delivery.eight_bit = t->env->eight_bit;
+	t->delivery.report = t->env->report;
 	t->delivery.reverse_path =
 		sender_reverse_path(&settings->sender, t->env->reverse_path);
 	choose_recipients(
@@ -157,25 +158,36 @@ void dispatch_count_time(
 	m->paused_ms = paused;
 }
 
-static int64_t retry_wait(const struct dispatch *d, const struct envelope *env,
-	const struct delivery *delivery)
+/* Some refusals name a longer wait than the schedule has. */
+static void note_named_waits(
+	struct message *m, unsigned attempts, const struct delivery *delivery)
 {
-	int64_t wait = schedule_retry_ms(d->conf, env->attempts), pause;
+	int64_t wait_s;
 	size_t i;
 
-	/* Some refusals name a longer wait. */
 	for (i = 0; i < delivery->rcpt_count; i++) {
 		const struct delivery_rcpt *r = &delivery->rcpts[i];
 
-		if (r->outcome != OUTCOME_RETRY || r->rule == NULL ||
-			r->rule->pause == PAUSE_NONE)
+		if (r->outcome != OUTCOME_RETRY || r->rule == NULL)
 			continue;
-		pause = gmail_pause_ms(r->rule->pause,
-			env->attempts > 0 ? env->attempts - 1 : 0);
-		if (pause > wait)
-			wait = pause;
+		wait_s = gmail_pause_ms(r->rule->pause, attempts) / 1000;
+		if (wait_s > m->named_wait_s)
+			m->named_wait_s = (uint32_t)wait_s;
 	}
-	return wait;
+}
+
+/* The round is over, in however many transactions. */
+static int64_t end_round(
+	const struct dispatch *d, struct message *m, struct envelope *env)
+{
+	const int64_t named = m->named_wait_s * INT64_C(1000);
+	int64_t wait;
+
+	env->attempts++;
+	m->round_ms = clock_boot_ms();
+	m->named_wait_s = 0;
+	wait = schedule_retry_ms(d->conf, env->attempts);
+	return wait > named ? wait : named;
 }
 
 /* Of whom it failed for, or who still waits. */
@@ -297,11 +309,9 @@ void dispatch_finished(void *arg, struct account *a, struct delivery *delivery)
 	dispatch_count_time(d, m, env);
 	if (v.refused > 0)
 		env->refused = true;
-	if (envelope_count(env, RCPT_PENDING) > 0 && !any_untried(env)) {
-		env->attempts++; /* the round is over */
-		m->round_ms = clock_boot_ms();
-		v.retry_ms = retry_wait(d, env, delivery);
-	}
+	note_named_waits(m, env->attempts, delivery);
+	if (envelope_count(env, RCPT_PENDING) > 0 && !any_untried(env))
+		v.retry_ms = end_round(d, m, env);
 	if (expired(d, env)) {
 		verdict_give_up(&v, env);
 		(void)envelope_set_reason(env, "given up after the time set by "

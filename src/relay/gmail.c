@@ -20,6 +20,7 @@ enum {
 	/* where no message is under way */
 	BETWEEN = ON(READY) | ON(RSET) | ON(QUIT),
 	START = ON(CONNECT) | ON(BANNER) | ON(EHLO) | ON(STARTTLS) | ON(TLS),
+	TWICE = MESSAGE | GMAIL_AGAIN,
 };
 
 /* Sentences that several rows share. */
@@ -142,7 +143,7 @@ static const struct gmail_rule rules[] =
 			"Gmail put the message off for a while; it is tried again by itself."},
 		{451, 0, "4.4.2", NULL, ANY, SCOPE_CONNECTION, ACTION_RECONNECT,
 			PAUSE_NONE, reconnect},
-		{451, 0, "4.5.0", NULL, MESSAGE, SCOPE_MESSAGE, ACTION_RETRY,
+		{451, 0, "4.5.0", NULL, TWICE, SCOPE_MESSAGE, ACTION_RETRY,
 			PAUSE_NONE, our_bug},
 		{451, 0, "4.5.0", NULL, ANY, SCOPE_CONNECTION, ACTION_BACK_OFF,
 			PAUSE_NONE, our_bug},
@@ -175,21 +176,21 @@ static const struct gmail_rule rules[] =
 			"Gmail cannot read the login. Check username and password-file for stray characters, then run gmrelayctl account resume."},
 		{501, 0, "5.5.2", NULL, RCPT, SCOPE_RECIPIENT, ACTION_FAIL,
 			PAUSE_NONE, bad_recipient},
-		{501, 0, NULL, NULL, ON(EHLO), SCOPE_ACCOUNT, ACTION_HOLD,
-			PAUSE_HOLD,
+		{501, 0, NULL, NULL, ON(EHLO) | GMAIL_AGAIN, SCOPE_ACCOUNT,
+			ACTION_HOLD, PAUSE_HOLD,
 			"Gmail does not take the name this machine gives in EHLO. Set hostname to the machine's full name (host.example.com) and reload."},
 		{501, 0, "5.7.11", NULL, ON(STARTTLS), SCOPE_CONNECTION,
 			ACTION_BACK_OFF, PAUSE_NONE, our_bug},
 		{502, 0, NULL, NULL, ON(EHLO), SCOPE_CONNECTION,
 			ACTION_BACK_OFF, PAUSE_NONE,
 			"The server does not know EHLO, so it can offer neither TLS nor login. Check host and port; a firewall that rewrites SMTP can cause this too."},
-		{502, 0, NULL, NULL, MESSAGE, SCOPE_MESSAGE, ACTION_RETRY,
+		{502, 0, NULL, NULL, TWICE, SCOPE_MESSAGE, ACTION_RETRY,
 			PAUSE_NONE, our_bug},
 		{502, 0, NULL, NULL, ANY, SCOPE_CONNECTION, ACTION_BACK_OFF,
 			PAUSE_NONE, our_bug},
 		{503, 0, "5.7.0", NULL, ANY, SCOPE_CONNECTION, ACTION_BACK_OFF,
 			PAUSE_NONE, our_bug},
-		{503, 0, NULL, NULL, MESSAGE, SCOPE_MESSAGE, ACTION_RETRY,
+		{503, 0, NULL, NULL, TWICE, SCOPE_MESSAGE, ACTION_RETRY,
 			PAUSE_NONE, our_bug},
 		{503, 0, NULL, NULL, ANY, SCOPE_CONNECTION, ACTION_BACK_OFF,
 			PAUSE_NONE, our_bug},
@@ -205,7 +206,7 @@ static const struct gmail_rule rules[] =
 		{530, 0, NULL, "STARTTLS", ANY, SCOPE_ACCOUNT, ACTION_HOLD,
 			PAUSE_HOLD,
 			"The server says that TLS is missing although it is on; something between this machine and Gmail interferes, or host and port are wrong. Check them, then run gmrelayctl account resume."},
-		{530, 0, NULL, NULL, ANY, SCOPE_ACCOUNT, ACTION_HOLD,
+		{530, 0, NULL, NULL, TWICE, SCOPE_ACCOUNT, ACTION_HOLD,
 			PAUSE_HOLD,
 			"Gmail says that nobody is logged in although the login had worked. Check that the account may send mail by SMTP, then run gmrelayctl account resume."},
 		{534, 0, NULL, "application-specific", ANY, SCOPE_ACCOUNT,
@@ -248,19 +249,19 @@ static const struct gmail_rule rules[] =
 		{550, 0, NULL, "invalid credentials for relay", ANY,
 			SCOPE_ACCOUNT, ACTION_HOLD, PAUSE_HOLD, not_registered},
 		{550, 0, NULL, "unusual rate", ANY, SCOPE_ACCOUNT,
-			ACTION_THROTTLE, PAUSE_RATE, unusual_rate},
+			ACTION_THROTTLE, PAUSE_TRUST, unusual_rate},
 		{550, 0, NULL, "rate limited", ANY, SCOPE_ACCOUNT,
-			ACTION_THROTTLE, PAUSE_RATE, unusual_rate},
+			ACTION_THROTTLE, PAUSE_TRUST, unusual_rate},
 		{550, 0, NULL, "low reputation", ANY, SCOPE_ACCOUNT,
-			ACTION_THROTTLE, PAUSE_RATE, "Gmail distrusts the address or domain that this mail comes from; the message is not at fault. Sending pauses and goes on by itself; if it stays so, ask your Internet provider about the address."},
+			ACTION_THROTTLE, PAUSE_TRUST, "Gmail distrusts the address or domain that this mail comes from; the message is not at fault. Sending pauses and goes on by itself; if it stays so, ask your Internet provider about the address."},
 		{550, 0, NULL, "likely unsolicited", MESSAGE, SCOPE_MESSAGE,
-			ACTION_FAIL, PAUSE_NONE,
+			ACTION_FAIL, PAUSE_SPAM,
 			"Gmail takes this message for unwanted mail. Look at what it holds (links, attachments), change it and send it again."},
 		{550, 0, NULL, "likely suspicious", MESSAGE, SCOPE_MESSAGE,
-			ACTION_FAIL, PAUSE_NONE,
+			ACTION_FAIL, PAUSE_SPAM,
 			"Gmail takes this message for dangerous. Look at what it holds (links, attachments), change it and send it again."},
 		{550, 0, NULL, "suspicious content", MESSAGE, SCOPE_MESSAGE,
-			ACTION_FAIL, PAUSE_NONE,
+			ACTION_FAIL, PAUSE_SPAM,
 			"Gmail takes this message for dangerous. Look at what it holds (links, attachments), change it and send it again."},
 		{550, 0, "5.7.1", "email quota exceeded", RCPT, SCOPE_RECIPIENT,
 			ACTION_RETRY, PAUSE_NONE, rcpt_later},
@@ -430,6 +431,8 @@ static const struct {
 	[PAUSE_SUSPECT] = {MINUTES(30), 1, MINUTES(30)},
 	[PAUSE_MAILBOX] = {MINUTES(30), 2, MINUTES(4 * 60)},
 	[PAUSE_SAME] = {MINUTES(4 * 60), 1, MINUTES(4 * 60)},
+	[PAUSE_TRUST] = {MINUTES(4 * 60), 1, MINUTES(4 * 60)},
+	[PAUSE_SPAM] = {MINUTES(60), 2, MINUTES(6 * 60)},
 };
 
 int64_t gmail_pause_ms(enum pause pause, unsigned step)
@@ -460,6 +463,11 @@ const char *phase_name(enum phase phase)
 	};
 
 	return phase < PHASE_COUNT ? names[phase] : "?";
+}
+
+bool gmail_means_loop(const char *advice)
+{
+	return advice == loop;
 }
 
 const char *action_name(enum action action)

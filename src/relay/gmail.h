@@ -73,8 +73,15 @@ enum pause {
 	PAUSE_SUSPECT, /* 30 min: three messages refused alike */
 	PAUSE_MAILBOX, /* 30 min .. 4 h: a recipient gets too much mail */
 	PAUSE_SAME,    /* 4 h: the same message too often */
+	PAUSE_TRUST,   /* 4 h: the sending address or domain is distrusted */
+	PAUSE_SPAM,    /* 1 h .. 6 h: three messages in a row taken for spam */
 	PAUSE_COUNT
 };
+
+/* In a row's phases. The reply may be about the connection, or about how it is
+ * used: first the same is tried on a new one, with nothing pipelined; the row's
+ * action is for the second time. */
+#define GMAIL_AGAIN (1u << PHASE_COUNT)
 
 struct gmail_rule {
 	int code;             /* 0: any of the class below */
@@ -84,7 +91,9 @@ struct gmail_rule {
 	unsigned phases;      /* bit set of 1 << enum phase; 0: all */
 	enum scope scope;
 	enum action action;
-	enum pause pause;   /* of the account; with RETRY: the least wait */
+	enum pause pause;   /* of the account; with RETRY: the least wait; with
+			       FAIL: of the account, when three messages in a
+			       row got it */
 	const char *advice; /* a sentence for a person: cause and cure */
 };
 
@@ -98,6 +107,10 @@ const struct gmail_rule *gmail_rules(size_t *count_out);
 /* How long to pause the step-th time in a row (from 0), milliseconds, without
  * jitter. */
 int64_t gmail_pause_ms(enum pause pause, unsigned step);
+
+/* True for the advice of a row that says: the message goes round in circles. A
+ * report about it would go the same way. NULL is fine. */
+bool gmail_means_loop(const char *advice);
 
 const char *action_name(enum action action);
 const char *scope_name(enum scope scope);

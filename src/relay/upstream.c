@@ -164,6 +164,14 @@ static struct upstream_trouble *begin_trouble(
 	return &u->trouble;
 }
 
+bool upstream_wants_again(const struct upstream *u, enum phase phase,
+	const struct gmail_rule *rule)
+{
+	/* EHLO has its own second way */
+	return (rule->phases & GMAIL_AGAIN) != 0 && !u->params.careful &&
+	       !(phase == PHASE_EHLO && u->ehlo_literal);
+}
+
 void upstream_note_reply(struct upstream *u, enum phase phase,
 	const struct gmail_rule *rule, const struct reply *r)
 {
@@ -176,7 +184,11 @@ void upstream_note_reply(struct upstream *u, enum phase phase,
 	t->advice = rule->advice;
 	snprintf(t->text, sizeof(t->text), "answer to %s: %s",
 		phase_name(phase), reply_print(r, text, sizeof(text)));
-	if (rule->scope == SCOPE_CONNECTION || rule->scope == SCOPE_ACCOUNT) {
+	if (upstream_wants_again(u, phase, rule)) {
+		t->again = true;
+		t->action = ACTION_RECONNECT;
+	} else if (rule->scope == SCOPE_CONNECTION ||
+		   rule->scope == SCOPE_ACCOUNT) {
 		t->scope = rule->scope;
 		t->action = rule->action;
 		t->pause = rule->pause;
@@ -219,9 +231,11 @@ void upstream_break(struct upstream *u, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	/* some say 501 and hang up: that is the reason then */
-	if (u->ehlo_refused && upstream_phase(u) == PHASE_EHLO)
+	if (u->ehlo_refused && upstream_phase(u) == PHASE_EHLO) {
+		u->ehlo_literal = false; /* it was not heard */
 		upstream_note_reply(u, PHASE_EHLO,
 			gmail_judge(PHASE_EHLO, &u->refusal), &u->refusal);
+	}
 	if (!u->troubled) {
 		note_text(u, upstream_phase(u), upstream_break_advice(u), text);
 		u->trouble.was_idle = was_idle;

@@ -42,7 +42,8 @@ struct upstream_params {
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	const char *ehlo_name; /* copied, said as it is; "": our address */
-	bool probe; /* say QUIT after the login: no mail, only findings */
+	bool probe;   /* say QUIT after the login: no mail, only findings */
+	bool careful; /* nothing pipelined, no BDAT: see GMAIL_AGAIN */
 };
 
 /* Why a connection ended badly. */
@@ -56,6 +57,7 @@ struct upstream_trouble {
 	const char *advice;      /* what to do; never NULL */
 	bool was_idle;           /* it came before anything was sent on a reused
 				    connection: nobody's fault */
+	bool again;              /* to be tried on a careful connection */
 };
 
 struct upstream_callbacks {

@@ -177,6 +177,10 @@ bool upstream_flushed(const struct upstream *u);
 void upstream_step(struct upstream *u, enum phase phase, const char *format,
 	...) __attribute__((format(printf, 3, 4)));
 
+/* True when what the row says is for the second time, and this is the first. */
+bool upstream_wants_again(const struct upstream *u, enum phase phase,
+	const struct gmail_rule *rule);
+
 /* Notes why the connection will end; the first reason stays. upstream_note()
  * is for what no reply told: back off. */
 void upstream_note_reply(struct upstream *u, enum phase phase,

@@ -129,6 +129,8 @@ void upstream_ehlo_enter(struct upstream *u)
 void upstream_ehlo_reply(struct upstream *u, const struct reply *r)
 {
 	if (r->code == 250) {
+		u->offer.pipelining &= !u->params.careful;
+		u->offer.chunking &= !u->params.careful;
 		upstream_step(u, PHASE_EHLO, "%s", r->text);
 		upstream_set_state(u, u->tls ? STATE_AUTH : STATE_STARTTLS);
 	} else if (r->code == 501 && !u->ehlo_literal) {

@@ -64,19 +64,13 @@ void upstream_refuse(
 	const enum phase phase = upstream_phase(u);
 	const struct gmail_rule *rule = gmail_judge(phase, r);
 
-	if (rule->scope == SCOPE_CONNECTION || rule->scope == SCOPE_ACCOUNT)
+	if (rule->scope == SCOPE_CONNECTION || rule->scope == SCOPE_ACCOUNT ||
+		upstream_wants_again(u, phase, rule))
 		upstream_note_reply(u, phase, rule, r);
 	else if (rcpt != NULL)
 		decide(rcpt, outcome_of(rule->action), rule, r);
 	else
 		decide_all(&u->tx, outcome_of(rule->action), rule, r);
-	/* RFC 4954 section 6: a login lost on the way is worth another */
-	if (r->code == 530 && u->transactions > 1 &&
-		u->trouble.action == ACTION_HOLD) {
-		u->trouble.scope = SCOPE_CONNECTION;
-		u->trouble.action = ACTION_RECONNECT;
-		u->trouble.pause = PAUSE_NONE;
-	}
 }
 
 bool upstream_was_idle(const struct upstream *u)
@@ -223,28 +217,30 @@ static void end_transaction(struct upstream *u)
 		upstream_set_state(u, u->tx.open ? STATE_RSET : STATE_READY);
 }
 
-/* 421: whatever it is about, the connection ends with it (RFC 5321 3.8). */
+/* Whatever it is about, the connection ends with it (RFC 5321 3.8). */
 static void closing(
 	struct upstream *u, struct delivery_rcpt *rcpt, const struct reply *r)
 {
 	const enum phase phase = upstream_phase(u);
+	const struct gmail_rule *rule = gmail_judge(phase, r);
+	/* what is said of the account is no mere goodbye */
+	const bool was_idle =
+		upstream_was_idle(u) && rule->scope != SCOPE_ACCOUNT;
 
-	if (upstream_was_idle(u)) {
-		upstream_note_reply(u, phase, gmail_judge(phase, r), r);
-		u->trouble.was_idle = true;
-		u->trouble.scope = SCOPE_CONNECTION;
-		u->trouble.action = ACTION_RECONNECT;
-		u->trouble.pause = PAUSE_NONE;
-	} else {
+	if (!was_idle)
 		upstream_refuse(u, rcpt, r);
-		upstream_note_reply(u, phase, gmail_judge(phase, r), r);
+	upstream_note_reply(u, phase, rule, r);
+	if (was_idle) {
+		u->trouble.was_idle = true;
+		u->trouble.action = ACTION_RECONNECT;
 	}
 	u->tx.judged = true;
 	u->next.judged = true; /* it says nothing more */
 	upstream_set_state(u, STATE_CLOSED);
 }
 
-static bool is_stale(const struct reply *r)
+/* "Timeout - closing connection" is one, though it is no 421. */
+static bool is_goodbye(const struct reply *r)
 {
 	return r->code == 421 ||
 	       (r->code == 451 && strcmp(r->enhanced, "4.4.2") == 0);
@@ -369,7 +365,7 @@ void upstream_envelope_reply(struct upstream *u, const struct reply *r)
 		upstream_ahead_rset_reply(u, r);
 		return;
 	}
-	if (r->code == 421 || (is_stale(r) && upstream_was_idle(u))) {
+	if (is_goodbye(r)) {
 		closing(u, about_rcpt ? &tx->delivery->rcpts[number - 1] : NULL,
 			r);
 		return;

@@ -30,6 +30,7 @@ struct vector {
 #define RCPT_SPLIT     SCOPE_RECIPIENT, ACTION_SPLIT, PAUSE_NONE
 #define MSG_RETRY      SCOPE_MESSAGE, ACTION_RETRY, PAUSE_NONE
 #define MSG_FAIL       SCOPE_MESSAGE, ACTION_FAIL, PAUSE_NONE
+#define MSG_SPAM       SCOPE_MESSAGE, ACTION_FAIL, PAUSE_SPAM
 #define MSG_SUSPECT    SCOPE_MESSAGE, ACTION_SUSPECT, PAUSE_SUSPECT
 #define RECONNECT      SCOPE_CONNECTION, ACTION_RECONNECT, PAUSE_NONE
 #define BACK_OFF       SCOPE_CONNECTION, ACTION_BACK_OFF, PAUSE_NONE
@@ -198,16 +199,16 @@ static const struct vector vectors[] = {
 	{PHASE_FINAL, "550 5.7.0 Mail sending denied.", HOLD},
 	{PHASE_MAIL, "550 5.7.1 Invalid credentials for relay.", HOLD},
 	{PHASE_FINAL, "550 5.7.1 Unusual rate of unsolicited mail",
-		THROTTLE(RATE)},
+		THROTTLE(TRUST)},
 	{PHASE_FINAL, "550 5.7.1 Very low reputation of the sending domain",
-		THROTTLE(RATE)},
+		THROTTLE(TRUST)},
 	{PHASE_FINAL, "550 5.7.1 our system has rate limited it",
-		THROTTLE(RATE)},
+		THROTTLE(TRUST)},
 	{PHASE_FINAL,
 		"550 5.7.1 Gmail has detected that this message is likely unsolicited mail.",
-		MSG_FAIL},
-	{PHASE_FINAL, "550 5.7.1 this message is likely suspicious", MSG_FAIL},
-	{PHASE_FINAL, "550 5.7.1 suspicious content", MSG_FAIL},
+		MSG_SPAM},
+	{PHASE_FINAL, "550 5.7.1 this message is likely suspicious", MSG_SPAM},
+	{PHASE_FINAL, "550 5.7.1 suspicious content", MSG_SPAM},
 	{PHASE_RCPT, "550 5.7.1 Email quota exceeded.", RCPT_RETRY},
 	{PHASE_RCPT, "550 5.7.1 x gcdp y", RCPT_FAIL},
 	{PHASE_FINAL, "550 5.7.1 x gcdp y", MSG_FAIL},
@@ -344,6 +345,7 @@ static void test_keeps_its_invariants(void **state)
 	(void)state;
 	for (i = 0; i < COUNT_OF(in_mail); i++)
 		mail |= 1u << in_mail[i];
+	mail |= GMAIL_AGAIN;
 	rules = gmail_rules(&count);
 	for (i = 0; i < count; i++) {
 		assert_non_null(rules[i].advice);
@@ -419,6 +421,8 @@ static void test_pauses_grow_to_their_cap(void **state)
 		{PAUSE_SUSPECT, 30 * MINUTE, 30 * MINUTE, 30 * MINUTE},
 		{PAUSE_MAILBOX, 30 * MINUTE, HOUR, 4 * HOUR},
 		{PAUSE_SAME, 4 * HOUR, 4 * HOUR, 4 * HOUR},
+		{PAUSE_TRUST, 4 * HOUR, 4 * HOUR, 4 * HOUR},
+		{PAUSE_SPAM, HOUR, 2 * HOUR, 6 * HOUR},
 	};
 	unsigned step;
 	size_t i;

@@ -110,6 +110,8 @@ static void test_ehlo_name_refused(void **state)
 		"C EHLO relay.example.org",
 		"S 501 5.5.4 bad name, closing connection", LINE_EHLO, "CLOSE",
 		NULL};
+	static const char *const last[] = {"S 220 fake", LINE_EHLO,
+		"S 501 5.5.4 bad name, closing connection", GOODBYE, NULL};
 	struct fixture *f = *state;
 
 	f->params.ehlo_name = "relay.example.org";
@@ -118,9 +120,16 @@ static void test_ehlo_name_refused(void **state)
 	assert_int_equal(f->size, 0);
 	fixture_run(f, FAKE_CERT_GOOD, twice);
 	fixture_assert_trouble(f, PHASE_EHLO, ACTION_HOLD, PAUSE_HOLD);
+	assert_false(f->trouble.again);
+	/* nobody heard the literal: another connection begins with it */
 	fixture_run(f, FAKE_CERT_GOOD, gone);
-	fixture_assert_trouble(f, PHASE_EHLO, ACTION_HOLD, PAUSE_HOLD);
+	fixture_assert_trouble(f, PHASE_EHLO, ACTION_RECONNECT, PAUSE_NONE);
+	assert_true(f->trouble.again);
 	assert_int_equal(f->trouble.reply.code, 501);
+	f->params.ehlo_name = "";
+	f->params.careful = true;
+	fixture_run(f, FAKE_CERT_GOOD, last);
+	fixture_assert_trouble(f, PHASE_EHLO, ACTION_HOLD, PAUSE_HOLD);
 }
 
 static void test_offer_lines(void **state)

@@ -109,8 +109,7 @@ static void test_lost_before_the_message(void **state)
 			 "S 421 4.7.0 Connection expired, try reconnecting",
 			 "EOF"),
 			PHASE_DATA, RECONNECT, UNTRIED},
-		{SCRIPT(READY_PLAIN, FROM, "S 451 4.4.2 Timeout", "C QUIT",
-			 "CLOSE"),
+		{SCRIPT(READY_PLAIN, FROM, "S 451 4.4.2 Timeout", "EOF"),
 			PHASE_MAIL, RECONNECT, UNTRIED},
 		/* whose message it is, is told; that the connection ends, too
 		 */
@@ -210,8 +209,12 @@ static void test_reused(void **state)
 		{SCRIPT(READY_PIPELINING, ONE_DATA, FLIGHT, "CLOSE"),
 			PHASE_MAIL, RECONNECT, IDLE},
 		{SCRIPT(READY_PIPELINING, ONE_DATA, FLIGHT,
-			 "S 421 4.7.0 Temporary System Problem", "EOF"),
+			 "S 421 4.9.9 Goodbye", "EOF"),
 			PHASE_MAIL, RECONNECT, IDLE},
+		/* said of the account, it is no mere goodbye */
+		{SCRIPT(READY_PIPELINING, ONE_DATA, FLIGHT,
+			 "S 421 4.7.0 Temporary System Problem", "EOF"),
+			PHASE_MAIL, ACTION_THROTTLE, PAUSE_BRIEF, UNTRIED},
 		{SCRIPT(READY_PIPELINING, ONE_DATA, FLIGHT,
 			 "S 451 4.4.2 Timeout - closing connection.", "EOF"),
 			PHASE_MAIL, RECONNECT, IDLE},

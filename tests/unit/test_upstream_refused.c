@@ -315,27 +315,68 @@ static void test_quota_for_one_recipient(void **state)
 	fixture_assert_outcome(d, OUTCOME_UNTRIED);
 }
 
-/* A login that was lost is worth one reconnection; one that never counted is
- * for a person. */
-static void test_login_lost(void **state)
+/* What may be about the connection, or about how it is used, is tried on a new
+ * one, with nothing pipelined; there it counts. */
+static void test_second_connection(void **state)
 {
-#define NO_LOGIN "S 530 5.7.0 Authentication Required."
-	static const char *const first[] = {
-		READY_PLAIN, FROM, NO_LOGIN, GOODBYE, NULL};
-	static const char *const second[] = {READY_PLAIN, FROM, OK, TO("a"), OK,
-		"C DATA", "S 354 go", "DATA", TAKEN, FROM, NO_LOGIN, GOODBYE,
-		NULL};
+	const struct {
+		const char *reply;
+		enum rcpt_outcome outcome; /* the second time */
+		enum action action;
+		enum pause pause;
+	} rows[] = {
+		{"S 530 5.7.0 Authentication Required.", OUTCOME_UNTRIED,
+			ACTION_HOLD, PAUSE_HOLD},
+		{"S 451 4.5.0 SMTP protocol violation", OUTCOME_RETRY,
+			ACTION_NONE, PAUSE_NONE},
+		{"S 502 5.5.1 Unrecognized command.", OUTCOME_RETRY,
+			ACTION_NONE, PAUSE_NONE},
+		{"S 503 5.5.1 Bad sequence of commands.", OUTCOME_RETRY,
+			ACTION_NONE, PAUSE_NONE},
+	};
+	struct fixture *f = *state;
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(rows); i++) {
+		const char *const *const first = SCRIPT(READY_BOTH, FROM,
+			TO("a"), "C BDAT 3 LAST", "BYTES 3", rows[i].reply,
+			"S 503 5.5.1 x", "S 503 5.5.1 x", GOODBYE);
+		const char *const *const second =
+			SCRIPT(READY_BOTH, FROM, rows[i].reply, GOODBYE);
+
+		f->params.careful = false;
+		fixture_add(f, "x\r\n", 0, one);
+		fixture_run(f, FAKE_CERT_GOOD, first);
+		fixture_assert_trouble(
+			f, PHASE_MAIL, ACTION_RECONNECT, PAUSE_NONE);
+		assert_true(f->trouble.again);
+		fixture_assert_outcome(f->deliveries[2 * i], OUTCOME_UNTRIED);
+		assert_false(f->deliveries[2 * i]->in_doubt);
+		f->params.careful = true;
+		fixture_add(f, "x\r\n", 0, one);
+		fixture_run(f, FAKE_CERT_GOOD, second);
+		fixture_assert_outcome(
+			f->deliveries[2 * i + 1], rows[i].outcome);
+		if (rows[i].action == ACTION_NONE)
+			fixture_assert_fine(f);
+		else
+			fixture_assert_trouble(
+				f, PHASE_MAIL, rows[i].action, rows[i].pause);
+	}
+}
+
+/* A careful connection uses no extension that saves time. */
+static void test_careful(void **state)
+{
 	struct fixture *f = *state;
 
+	f->params.careful = true;
 	fixture_add(f, "x\r\n", 0, one);
-	fixture_run(f, FAKE_CERT_GOOD, first);
-	fixture_assert_trouble(f, PHASE_MAIL, ACTION_HOLD, PAUSE_HOLD);
-	fixture_add(f, "x\r\n", 0, one);
-	fixture_add(f, "x\r\n", 0, one);
-	fixture_run(f, FAKE_CERT_GOOD, second);
-	fixture_assert_trouble(f, PHASE_MAIL, ACTION_RECONNECT, PAUSE_NONE);
-	fixture_assert_outcome(f->deliveries[1], OUTCOME_DELIVERED);
-	fixture_assert_outcome(f->deliveries[2], OUTCOME_UNTRIED);
+	fixture_run(f, FAKE_CERT_GOOD,
+		SCRIPT(READY_BOTH, FROM, OK, TO("a"), OK, "C DATA", "S 354 go",
+			"DATA", TAKEN, GOODBYE));
+	fixture_assert_fine(f);
+	fixture_assert_outcome(f->deliveries[0], OUTCOME_DELIVERED);
 }
 
 #define TEST(name)                                                             \
@@ -352,7 +393,8 @@ int main(void)
 		TEST(test_final_refused),
 		TEST(test_quota),
 		TEST(test_quota_for_one_recipient),
-		TEST(test_login_lost),
+		TEST(test_second_connection),
+		TEST(test_careful),
 	};
 
 	return cmocka_run_group_tests_name("upstream refused", tests,

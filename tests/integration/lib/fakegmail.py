@@ -31,6 +31,10 @@ USER = "someone@gmail.com"
 PASSWORD = "abcdefghijklmnop"
 
 
+def as_lines(text):
+    return [text] if isinstance(text, str) else text
+
+
 class Rule:
     """One misbehaviour.
 
@@ -47,14 +51,17 @@ class Rule:
             connection ends.
     action  instead of, or after, a reply: "drop" (close), "reset" (RST),
             "stall" (no answer until release() or the end).
+    behind  a text or a list of texts said right behind the usual reply, which
+            nobody asked for.
     taken   FINAL without an answer: was the message kept?
     delay   seconds before anything happens.
     """
 
     def __init__(self, phase, reply=None, action=None, match=None, nth=1,
-                 times=None, taken=False, delay=0, after_bytes=0):
+                 times=None, taken=False, delay=0, after_bytes=0, behind=None):
         self.phase = phase
-        self.reply = [reply] if isinstance(reply, str) else reply
+        self.reply = as_lines(reply)
+        self.behind = as_lines(behind)
         self.action = action
         self.match = match
         self.nth = nth

@@ -172,7 +172,8 @@ class Session:
                 self.act(rule)
             reply = rule.reply or normal
         self.say_lines(reply)
-        if rule and rule.action:
+        if rule:
+            self.say_behind(rule)
             self.act(rule)
         if reply[-1].startswith("421"):
             raise Ended
@@ -186,6 +187,15 @@ class Session:
 
     def say(self, text):
         self.say_lines(["%s %s - gsmtp" % (text, self.id)])
+
+    def say_behind(self, rule):
+        if not rule.behind:
+            return
+        said = self.last_reply
+        self.say_lines(rule.behind)
+        self.last_reply = said
+        if rule.behind[-1].startswith("421"):
+            raise Ended
 
     def act(self, rule):
         if rule.action == "drop":
@@ -498,6 +508,7 @@ class Session:
         if rule.action == "stall":
             self.act(rule)
         self.answer(message, rule.reply or normal)
+        self.say_behind(rule)
         self.act(rule)
         return None
 
