@@ -220,11 +220,16 @@ static int parse_address(struct address *out, struct span s, struct err *err)
 				       "a comma is missing behind an address");
 }
 
-/* "name@localhost" is the name. */
-static void drop_localhost(struct address *a)
+/* A whole address, or a user's name: "name@localhost" is that too. One in
+ * quotes for the sake of an '@' is neither: nobody is called so, and to many
+ * readers it would be the former. */
+static int settle_kind(struct address *a, struct err *err)
 {
 	if (address_is_localhost(a))
 		a->text[a->local_len] = '\0';
+	if (a->text[a->local_len] == '\0' && strchr(a->text, '@') != NULL)
+		return err_set(err, ERR_SYNTAX, "an @ stands inside of quotes");
+	return 0;
 }
 
 /* Returns NULL where there are too many: nothing more is read. */
@@ -263,7 +268,8 @@ static void read_target(struct reading *r, struct alias *alias)
 	}
 	if (literal)
 		s = (struct span){s.text + 1, s.len - 1};
-	if (parse_address(&address, s, &err) != 0) {
+	if (parse_address(&address, s, &err) != 0 ||
+		settle_kind(&address, &err) != 0) {
 		told(r, true, line, "%s: %.*s is no address: %s", alias->name,
 			shown(s), s.text, err.text);
 		return;
@@ -271,7 +277,6 @@ static void read_target(struct reading *r, struct alias *alias)
 	target = new_target(r, alias);
 	if (target == NULL)
 		return;
-	drop_localhost(&address);
 	*target = (struct alias_target){
 		.text = xstrdup(address.text),
 		.line = line,
@@ -288,13 +293,13 @@ static char *parse_name(const struct reading *r, struct span s)
 	struct err err;
 	char *text;
 
-	if (address_parse(&name, bare.text, bare.len, true, NULL) != 0 &&
-		address_parse(&name, s.text, s.len, true, &err) != 0) {
+	if ((address_parse(&name, bare.text, bare.len, true, NULL) != 0 &&
+		    address_parse(&name, s.text, s.len, true, &err) != 0) ||
+		settle_kind(&name, &err) != 0) {
 		told(r, true, r->line, "%.*s is no name: %s", shown(s), s.text,
 			err.text);
 		return NULL;
 	}
-	drop_localhost(&name);
 	if (name.text[name.local_len] != '\0') {
 		told(r, true, r->line,
 			"%.*s: a name has no domain here; write %.*s: address",

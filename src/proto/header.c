@@ -192,22 +192,22 @@ static int qualify_field(struct repair *r, struct header_field *f)
 }
 
 /* Adds a field, with all repairs that its own text needs. */
-static int add_field(struct repair *r, const struct header_field *original)
+static int add_field(struct repair *r, const struct header_field *f)
 {
-	struct header_field field, whole = *original, *f = &whole;
-	unsigned traits;
+	const unsigned traits = field_traits(f);
+	struct header_field field = *f;
 	size_t limit = HEADER_LINE_MAX;
 	bool folded = false;
 
-	if (qualify_field(r, f) != 0)
-		return -1;
-	traits = field_traits(f);
-	if (traits == 0)
-		return buf_add(r->out, f->whole, f->whole_len);
-	if (clean_field(&r->clean, f, &field) != 0)
+	if (traits != 0 && clean_field(&r->clean, f, &field) != 0)
 		return -1;
 	if ((traits & TRAIT_8BIT) && encode_field(r, &field, &limit) != 0)
 		return -1;
+	/* last: what is encoded may be read in another way than before */
+	if (qualify_field(r, &field) != 0)
+		return -1;
+	if (traits == 0 && field.whole == f->whole)
+		return buf_add(r->out, f->whole, f->whole_len);
 	if (header_fold(r->out, &field, limit, &folded) != 0)
 		return -1;
 	if (folded && (traits & TRAIT_LONG))

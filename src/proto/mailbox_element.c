@@ -381,7 +381,7 @@ static void settle_element(struct mailbox_element *e)
 		if (s.len > 0)
 			e->dirty = true;
 		if (s.len > 0 && e->name.len == 0)
-			mailbox_name_add(&e->name, s.text, s.len);
+			name_add_quoted(&e->name, s.text, s.len);
 	} else if (s.len > 0) {
 		if (s.len > RAW_MAX)
 			s.len = 0;

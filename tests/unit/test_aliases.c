@@ -128,6 +128,8 @@ static const struct vector {
 	{"r: <a@b.c> d\n", "r", "", {"E1: r: <a@b.c> d is no address"}},
 	{"r: \"a@b.c\n", "r", "", {"E1: r: \"a@b.c is no address"}},
 	{"r: a@\x1b[2J\n", "r", "", {"E1: r: a@?[2J is no address"}},
+	{"r: \"\\a@b\"\n", "r", "", {"E1: r: \"\\a@b\" is no address: an @"}},
+	{"\"\\a@b\": a@b.c\n", "r", "-", {"E1: \"\\a@b\" is no name: an @"}},
 	{"r: \\\n", "r", "", {"E1: r:  is no address"}},
 	{"r: a@b.c\nR: d@e.f\n", "r", "a@b.c",
 		{"E2: r stands in line 1 already, which counts"}},

@@ -75,6 +75,7 @@ static const struct vector {
 	{"X <a@b.>", "X", "a@b", 0},
 	{"a@b.", "", "a@b", 0},
 	{"a@b <a@b>", "a@b", "a@b", 0},
+	{"\"a\r\n b\"@x <a@b>", "\"a b\"@x", "a@b", 0},
 	{"X <a@b> Y", "X", "a@b", 0},
 	{"X <a@b> <c@d>", "X", "a@b", 0},
 	{"\"X <a@b>", "X", "a@b", 0},

@@ -47,6 +47,11 @@ static const struct vector own[] = {
 		SIGNED "From: \"=?UTF-8?Q?J=C3=B6rg?=\" <me@gmail.com>\r\n",
 		"From: =?UTF-8?Q?J=C3=B6rg?= <me@gmail.com>\r\n",
 		MENDED | HEADER_REMOVED_DKIM},
+	{"a name behind 8-bit text",
+		"From: me@gmail.com\r\nTo: \xa2<Sender: f\r\n",
+		"From: me@gmail.com\r\nTo: "
+		"=?ISO-8859-1?Q?=A2=3CSender?= : f@relay.example.org\r\n",
+		HEADER_ENCODED_8BIT | HEADER_ADDED_DOMAIN},
 	{"a missing bracket", "From: Me <me@gmail.com\r\n",
 		"From: \"Me\" <me@gmail.com>\r\n", MENDED},
 	{"no brackets", "From: Me me@gmail.com\r\n",
