@@ -124,6 +124,8 @@ libgmrelay_a_SOURCES = \
 	src/receiver/login.h \
 	src/receiver/mail.c \
 	src/receiver/mail.h \
+	src/receiver/rate.c \
+	src/receiver/rate.h \
 	src/receiver/receiver.c \
 	src/receiver/receiver.h \
 	src/receiver/replies.c \
@@ -145,6 +147,8 @@ libgmrelay_a_SOURCES = \
 	src/receiver/users.h \
 	src/receiver/verbs.c \
 	src/receiver/verbs.h \
+	src/receiver/verbs_internal.h \
+	src/receiver/verbs_mail.c \
 	src/relay/account.c \
 	src/relay/account.h \
 	src/relay/account_connect.c \

@@ -11,6 +11,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+enum { SLOT_MS = 5 * 60 * 1000, ALERT_EVERY_MS = 60 * 60 * 1000 };
+
 /* Who a record is about. */
 struct who {
 	enum client_kind kind;
@@ -174,10 +176,83 @@ void census_refused(struct census *c, const struct peer *peer)
 		r->refused++;
 }
 
+/* --- how much lately ------------------------------------------------------ */
+
+static uint64_t slot_now(void)
+{
+	return (uint64_t)(clock_boot_ms() / SLOT_MS);
+}
+
+/* Forgets what is longer ago than CLIENT_SLOTS slots. */
+static void turn_slots(struct client_record *r, uint64_t now)
+{
+	uint64_t slot = r->slot;
+	size_t i;
+
+	/* a slot to come was not written by this machine's present clock */
+	if (now - slot >= CLIENT_SLOTS || slot > now)
+		for (i = 0; i < CLIENT_SLOTS; i++)
+			r->slots[i] = 0;
+	else
+		while (slot < now)
+			r->slots[++slot % CLIENT_SLOTS] = 0;
+	r->slot = now;
+}
+
+static uint64_t count_lately(struct client_record *r)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	turn_slots(r, slot_now());
+	for (i = 0; i < CLIENT_SLOTS; i++)
+		sum += r->slots[i];
+	return sum;
+}
+
 void census_accepted(struct census *c, const struct peer *peer)
 {
 	struct client_record *r = record_of(c, peer);
 
-	if (r != NULL)
-		r->accepted++;
+	if (r == NULL)
+		return;
+	r->accepted++;
+	turn_slots(r, slot_now());
+	r->slots[r->slot % CLIENT_SLOTS]++;
+}
+
+int census_begin(struct census *c, const struct peer *peer, unsigned limit)
+{
+	struct client_record *r = record_of(c, peer);
+	uint32_t *pending;
+
+	if (r == NULL)
+		return -1;
+	pending = &c->pending[r - c->records];
+	if (count_lately(r) + *pending >= limit)
+		return -1;
+	++*pending;
+	return 0;
+}
+
+void census_end(struct census *c, const struct peer *peer)
+{
+	struct client_record *r = record_of(c, peer);
+
+	if (r != NULL && c->pending[r - c->records] > 0)
+		c->pending[r - c->records]--;
+}
+
+bool census_alert(struct census *c, const struct peer *peer)
+{
+	struct client_record *r = record_of(c, peer);
+	int64_t now = clock_boot_ms(), *last;
+
+	if (r == NULL)
+		return true;
+	last = &c->alerted_ms[r - c->records];
+	if (*last != 0 && now - *last < ALERT_EVERY_MS)
+		return false;
+	*last = now;
+	return true;
 }

@@ -38,4 +38,14 @@ void census_quirks(struct census *c, const struct peer *peer, unsigned quirks);
 void census_refused(struct census *c, const struct peer *peer);
 void census_accepted(struct census *c, const struct peer *peer);
 
+/* A transaction begins. Returns 0; -1 when it would be one more than limit in
+ * an hour, transactions under way counted, or nobody can tell. */
+int census_begin(struct census *c, const struct peer *peer, unsigned limit);
+
+/* It is over. Its client still has its record. */
+void census_end(struct census *c, const struct peer *peer);
+
+/* True when the client was not told of within the last hour; it is now. */
+bool census_alert(struct census *c, const struct peer *peer);
+
 #endif

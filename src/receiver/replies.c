@@ -127,6 +127,9 @@ static const struct reply_row rows[RX_REPLY_COUNT] = {
 		"the message could not be stored, try again later"),
 	[RX_NO_MEMORY] = ROW(451, "4.3.0", "out of memory, try again later"),
 
+	[RX_TOO_MANY_MESSAGES] = ROW(451, "4.7.1",
+		"too many messages from your address, try again later (setting: "
+		"messages-per-hour); the limit is "),
 	[RX_NOT_ALLOWED] = ROW(554, "5.7.1",
 		"your address may not send here (setting: allow), closing"),
 	[RX_BUSY] = ROW(421, "4.3.2", "too many clients, try again later"),

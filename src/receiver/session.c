@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "receiver/login.h"
+#include "receiver/rate.h"
 #include "receiver/tls.h"
 #include "receiver/verbs.h"
 
@@ -62,6 +63,7 @@ void session_set_state(struct session *s, enum session_state state)
 
 void session_reset(struct session *s)
 {
+	rate_end(s);
 	mail_reset(&s->mail);
 	session_set_state(
 		s, s->state == SESSION_NEW ? SESSION_NEW : SESSION_IDLE);
@@ -319,6 +321,7 @@ static void session_free(struct session **sp)
 	*sp = NULL;
 	mail_log_lost(&s->mail, s->peer.log,
 		s->gone ? "the client left" : "the connection was closed");
+	rate_end(s);
 	mail_reset(&s->mail);
 	login_forget(s);
 	tls_conn_close(&s->tls_due);

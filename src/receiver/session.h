@@ -141,6 +141,7 @@ struct session {
 	struct login_check *check;  /* NULL: no password is looked at */
 	bool expelled;              /* by its errors; the reply is said */
 	unsigned errors;
+	bool counted;    /* the transaction, for messages-per-hour */
 	unsigned quirks; /* base/quirk.h: since they were last counted */
 	char helo[SESSION_HELO_MAX + 1]; /* harmless for a Received line */
 	struct line_splitter splitter;

@@ -233,5 +233,36 @@ def a_sender_for_devices_without_one(t):
            "its From: %s" % fake.messages[0].header("From"))
 
 
+@scenario
+def one_that_sends_too_much_is_put_off(t):
+    fake = t.fake()
+    daemon = t.daemon(fake, clients=[
+        {"name": "mad", "networks": [DEVICE, OTHER],
+         "messages-per-hour": 2}]).start()
+    for _ in range(3):
+        with connect(daemon, DEVICE) as client:
+            client.ehlo()
+            for _ in range(3):
+                reply = client.cmd("MAIL FROM:<device@example.org>")
+                if reply.code != 250:
+                    break
+                client.cmd("RSET")
+                hand_in(client)
+            client.cmd("QUIT")
+    t.equal((reply.code, reply.enhanced), (451, "4.7.1"), "one too many")
+    daemon.reload()  # is no way around it
+    with connect(daemon, DEVICE) as client:
+        t.equal(client.cmd("MAIL FROM:<device@example.org>").code, 451,
+                "after a reload")
+    # the others are served
+    with connect(daemon, OTHER) as client:
+        t.equal(hand_in(client).code, 250, "another one of the section")
+    daemon.send(message())
+    t.equal(seen(daemon)[DEVICE]["accepted"], 2, "what it got in")
+    fake.wait_messages(4)
+    t.true(len(daemon.wait_log(r"too-many-messages peer=%s " % DEVICE)) <= 2,
+           "told of once by each receiver")
+
+
 if __name__ == "__main__":
     main()

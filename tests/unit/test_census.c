@@ -201,6 +201,54 @@ static void nonsense_is_not_shown(void **state)
 	assert_int_equal(view.first_s, INT64_MAX);
 }
 
+static void told_of_once_an_hour(void **state)
+{
+	struct fixture *f = *state;
+	struct peer a = peer_of(1), b = peer_of(2);
+
+	assert_true(census_alert(&f->census, &a));
+	assert_false(census_alert(&f->census, &a));
+	assert_true(census_alert(&f->census, &b));
+	f->census.alerted_ms[0] -= 60 * 60 * 1000 + 1;
+	assert_true(census_alert(&f->census, &a));
+	assert_false(census_alert(&f->census, &a));
+	assert_false(census_alert(&f->census, &b));
+}
+
+/* More clients at the same time than are known: those that cannot be counted
+ * have to wait. */
+static void one_that_cannot_be_counted_waits(void **state)
+{
+	struct fixture *f = *state;
+	struct peer peer;
+	unsigned i;
+
+	for (i = 0; i < CLIENT_RECORDS_MAX; i++) {
+		peer = peer_of(i);
+		assert_int_equal(census_begin(&f->census, &peer, 1), 0);
+		assert_int_equal(census_begin(&f->census, &peer, 1), -1);
+	}
+	peer = peer_of(1000);
+	assert_int_equal(census_begin(&f->census, &peer, 1), -1);
+	peer = peer_of(3);
+	census_end(&f->census, &peer);
+	peer = peer_of(1000);
+	assert_int_equal(census_begin(&f->census, &peer, 1), 0);
+}
+
+/* The clock that slots are counted by begins anew with the machine. */
+static void a_slot_to_come_is_nonsense(void **state)
+{
+	struct fixture *f = *state;
+	struct peer a = peer_of(1);
+
+	census_accepted(&f->census, &a);
+	f->records[0].slot = UINT64_MAX;
+	f->records[0].slots[0] = 9;
+	assert_int_equal(census_begin(&f->census, &a, 1), 0);
+	assert_int_equal(f->records[0].slots[0], 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +261,12 @@ int main(void)
 			the_next_process_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			nonsense_is_not_shown, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			told_of_once_an_hour, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			one_that_cannot_be_counted_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_slot_to_come_is_nonsense, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,12 +125,101 @@ static void its_own_account(void **state)
 	fixture_close(&f);
 }
 
+/* A message; its replies. */
+static void hand_in(struct fixture *f, const char *expected)
+{
+	fixture_clear(f);
+	fixture_expect(f, MAIL RCPT "DATA\r\n" TEXT, expected);
+}
+
+#define TAKEN   "250/2.1.0 250/2.1.5 354 250/2.0.0"
+#define PUT_OFF "451/4.7.1"
+
+static void so_many_an_hour(void **state)
+{
+	struct client_record *r;
+	struct fixture f;
+	unsigned i;
+
+	(void)state;
+	fixture_open(&f);
+	fixture_connect(&f);
+	f.profile.messages_per_hour = 3;
+	/* what is not accepted does not count */
+	fixture_expect(&f,
+		MAIL "RSET\r\n" MAIL RCPT "RSET\r\n" MAIL "EHLO x\r\n",
+		"250/2.1.0 250/2.0.0 250/2.1.0 250/2.1.5 250/2.0.0 250/2.1.0 "
+		"250");
+	fixture_say(&f, MAIL RCPT "DATA\r\nx");
+	fixture_send(&f, "\0\r\n.\r\n", 6);
+	for (i = 0; i < 3; i++)
+		hand_in(&f, TAKEN);
+	for (i = 0; i < 15; i++)
+		fixture_expect(&f, MAIL, PUT_OFF);
+	assert_non_null(strstr(f.said.data, "the limit is 3\r\n"));
+	/* nor by another connection */
+	fixture_connect(&f);
+	fixture_expect(&f, MAIL, PUT_OFF);
+	/* nearly an hour later, and an hour later */
+	r = &f.counters.clients[0];
+	r->slot -= CLIENT_SLOTS - 2;
+	for (i = 0; i < CLIENT_SLOTS; i++)
+		r->slots[i] = 0;
+	r->slots[r->slot % CLIENT_SLOTS] = 3;
+	fixture_expect(&f, MAIL, PUT_OFF);
+	r->slot -= CLIENT_SLOTS;
+	for (i = 0; i < CLIENT_SLOTS; i++)
+		r->slots[i] = 0;
+	r->slots[r->slot % CLIENT_SLOTS] = 3;
+	hand_in(&f, TAKEN);
+	assert_int_equal(fake_journal()->count, 4);
+	fixture_close(&f);
+}
+
+static void at_the_same_time_too(void **state)
+{
+	struct fixture f;
+	unsigned i;
+
+	(void)state;
+	fixture_open(&f);
+	f.profile.messages_per_hour = 2;
+	fixture_connect(&f);
+	fixture_expect(&f, MAIL, "250/2.1.0");
+	assert_int_equal(f.shared.census.pending[0], 1);
+	/* the client left in the midst of it */
+	fixture_disconnect(&f);
+	fixture_turn(&f);
+	assert_int_equal(f.shared.census.pending[0], 0);
+	fake_journal()->hold = true;
+	fixture_connect(&f);
+	fixture_say(&f, MAIL RCPT "DATA\r\n" TEXT);
+	/* the first waits for the disk */
+	f.fd = -1;
+	fixture_connect(&f);
+	fixture_say(&f, MAIL RCPT "DATA\r\n" TEXT);
+	f.fd = -1;
+	fixture_connect(&f);
+	fixture_expect(&f, MAIL, PUT_OFF);
+	assert_int_equal(f.shared.census.pending[0], 2);
+	fake_journal()->hold = false;
+	fake_release();
+	fixture_turn(&f);
+	for (i = 0; i < 2; i++)
+		fixture_expect(&f, MAIL, PUT_OFF);
+	assert_int_equal(f.shared.census.pending[0], 0);
+	assert_int_equal(fake_journal()->count, 2);
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(its_own_size),
 		cmocka_unit_test(a_sender_for_those_that_have_none),
 		cmocka_unit_test(its_own_account),
+		cmocka_unit_test(so_many_an_hour),
+		cmocka_unit_test(at_the_same_time_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
