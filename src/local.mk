@@ -266,6 +266,7 @@ src_gmrelayctl_SOURCES = \
 	src/ctl/password.c \
 	src/ctl/queue.c \
 	src/ctl/queue_show.c \
+	src/ctl/reload.c \
 	src/ctl/smtp.c \
 	src/ctl/smtp.h \
 	src/ctl/spool.c \

@@ -18,6 +18,7 @@ enum channel_message {
 	CHANNEL_PEER_GONE = 'G', /* the other role has died and is reaped */
 	CHANNEL_DRAIN = 'D',     /* finish within DRAIN_MS, then exit 0 */
 	CHANNEL_FLUSH = 'F',     /* relay: every message is due now (USR1) */
+	CHANNEL_REFUSED = 'N',   /* relay: no reload, and why (text) */
 	/* role to parent */
 	CHANNEL_READY = 'R',  /* this role serves */
 	CHANNEL_RELOAD = 'H', /* relay: please reload, as by HUP */

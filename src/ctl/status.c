@@ -1,5 +1,5 @@
 /*
- * status.c - gmrelayctl status, account, reload.
+ * status.c - gmrelayctl status, account.
  */
 #include "config.h"
 
@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { RELOAD_TIMEOUT_S = 30 };
 
 /* A held account, or one over its quota, needs a person or at least patience
  * that a person should know of; a throttled one helps itself. */
@@ -290,81 +288,4 @@ enum ctl_status ctl_queue_flush(struct ctl *ctl, const struct ctl_args *args)
 	(void)args;
 	json_decref(answer);
 	return status;
-}
-
-/* --- reload -------------------------------------------------------------- */
-
-/* A configuration that this program can read and finds wrong would be refused
- * by the daemon too: better told here, with its lines. */
-static bool conf_is_wrong(struct ctl *ctl)
-{
-	struct err first = {ERR_NONE, ""}, err;
-	size_t i;
-
-	if (ctl_conf(ctl) != NULL || !ctl_conf_is_readable(ctl))
-		return false;
-	for (i = 0; i < ctl->problems->count; i++) {
-		err_set(&err, ERR_CONFIG, "%s", ctl->problems->items[i].text);
-		if (first.kind != ERR_NONE || ctl->problems->items[i].warning)
-			ctl_complain(&err);
-		else
-			first = err;
-	}
-	ctl_fail(ctl, CTL_TROUBLE, &first);
-	fputs("gmrelayctl: nothing was changed\n", stderr);
-	return true;
-}
-
-/* The roles that take a new configuration are new ones: the old relay closes
- * this connection, and the new one answers at the same socket. */
-static int await_new_relay(
-	struct ctl *ctl, struct client **client, int timeout_s, struct err *err)
-{
-	int64_t until_ms = clock_boot_ms() + (int64_t)timeout_s * 1000;
-	json_t *answer;
-	bool last;
-
-	answer = client_next(*client, timeout_s * 1000, &last, err);
-	json_decref(answer);
-	if (answer != NULL || err->kind != ERR_PROTOCOL)
-		return err_set(err, ERR_CONFIG,
-			"gmrelayd goes on with its old configuration: its log "
-			"says why");
-	client_close(client);
-	*client = client_open(ctl_socket_path(ctl), err);
-	if (*client == NULL || client_ask(*client, "ping", NULL, err) != 0)
-		return -1;
-	until_ms -= clock_boot_ms();
-	answer = client_next(
-		*client, until_ms > 0 ? (int)until_ms : 0, &last, err);
-	json_decref(answer);
-	return answer != NULL ? 0 : -1;
-}
-
-enum ctl_status ctl_reload(struct ctl *ctl, const struct ctl_args *args)
-{
-	int timeout_s =
-		args->timeout_s > 0 ? args->timeout_s : RELOAD_TIMEOUT_S;
-	struct client *client;
-	json_t *answer;
-	struct err err;
-	int rc = -1;
-
-	if (conf_is_wrong(ctl))
-		return CTL_TROUBLE;
-	client = ctl_open(ctl);
-	if (client == NULL)
-		return CTL_UNKNOWN;
-	answer = client_call(client, "reload", NULL, &err);
-	json_decref(answer);
-	if (answer != NULL)
-		rc = await_new_relay(ctl, &client, timeout_s, &err);
-	client_close(&client);
-	if (rc != 0)
-		return ctl_fail(ctl, CTL_TROUBLE, &err);
-	if (ctl->json)
-		puts("{\"reloaded\":true}");
-	else
-		puts("reloaded");
-	return CTL_FINE;
 }

@@ -8,12 +8,22 @@
 #include "base/conf.h"
 #include "base/util.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static void tell_log(void *arg, bool warning, const char *text)
+/* The first error, for whoever asked. */
+struct refusal {
+	char text[CHANNEL_TEXT_MAX + 1];
+	size_t errors;
+};
+
+static void take_finding(void *arg, bool warning, const char *text)
 {
-	(void)arg;
+	struct refusal *refusal = arg;
+
 	parent_log_finding(warning, text);
+	if (!warning && refusal->errors++ == 0)
+		snprintf(refusal->text, sizeof(refusal->text), "%s", text);
 }
 
 static int prepare(struct parent *p, struct err *err)
@@ -35,6 +45,7 @@ static int prepare(struct parent *p, struct err *err)
 
 static void refuse(struct parent *p, const char *why)
 {
+	const struct child *relay = &p->children[CHILD_RELAY];
 	struct log_text file, text;
 
 	log_err("reload refused config=%s reason=%s advice=\"the old "
@@ -43,11 +54,15 @@ static void refuse(struct parent *p, const char *why)
 	notify_ready(&p->notify,
 		"reload refused, the old configuration stays in force: see "
 		"the log");
+	/* for gmrelayctl; a relay that does not listen has other troubles */
+	if (relay->channel_fd >= 0)
+		channel_send(relay->channel_fd, CHANNEL_REFUSED, -1, why, NULL);
 }
 
 void parent_reload_begin(struct parent *p)
 {
 	int64_t now = clock_boot_ms();
+	struct refusal refusal = {.errors = 0};
 	struct log_text file;
 	struct err err;
 	int i;
@@ -56,9 +71,9 @@ void parent_reload_begin(struct parent *p)
 	p->reloaded_ms = now;
 	log_info("reload config=%s", log_text(&file, p->options->file));
 	notify_reloading(&p->notify);
-	if (check_file(p->options->file, CHECK_TO_RUN, tell_log, NULL,
+	if (check_file(p->options->file, CHECK_TO_RUN, take_finding, &refusal,
 		    &p->next) != 0) {
-		refuse(p, "see the lines above");
+		refuse(p, refusal.text);
 		return;
 	}
 	if (prepare(p, &err) != 0) {

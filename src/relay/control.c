@@ -365,6 +365,19 @@ struct control *control_new(struct event_base *base, const struct role *role,
 	return control;
 }
 
+void control_reload_refused(struct control *control, const char *why)
+{
+	struct control_client *c;
+	struct err err;
+
+	err_set(&err, ERR_CONFIG, "%s", why);
+	if (control == NULL)
+		return;
+	for (c = control->clients; c != NULL; c = c->next)
+		if (c->stream == &control_reload_stream)
+			control_fail(c, &err);
+}
+
 void control_free(struct control **controlp)
 {
 	struct control *control = *controlp;

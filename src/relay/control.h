@@ -22,6 +22,9 @@ struct role;
 struct control *control_new(struct event_base *base, const struct role *role,
 	struct dispatch *d, struct err *err);
 
+/* Tells the clients that asked for a reload why there is none. NULL is fine. */
+void control_reload_refused(struct control *c, const char *why);
+
 void control_free(struct control **c);
 
 #endif

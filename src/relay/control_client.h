@@ -58,6 +58,9 @@ void control_fail(struct control_client *c, const struct err *err);
 void control_begin_stream(struct control_client *c,
 	const struct control_stream *stream, void *state);
 
+/* Of those who wait for the end of a reload. */
+extern const struct control_stream control_reload_stream;
+
 /* Runs the command that the request names. */
 void control_dispatch_request(struct control_client *c, json_t *request);
 

@@ -196,28 +196,44 @@ static void run_queue_flush(
 	control_done(c, NULL);
 }
 
-static void ask_parent(struct control_client *c, enum channel_message what)
+static void forget_reload(struct control_client *c, void *state)
 {
-	struct err err;
-
-	if (channel_send(control_client_role(c)->channel_fd, what, -1, NULL,
-		    &err) == 0)
-		control_done(c, NULL);
-	else
-		control_fail(c, &err);
+	(void)c;
+	(void)state;
 }
 
+const struct control_stream control_reload_stream = {
+	.free = forget_reload, .ends_at_eof = true};
+
+/* The parent says when it refuses; else this process ends, and with it the
+ * connection. */
 static void run_reload(
 	struct control_client *c, const struct control_request *r)
 {
+	struct err err;
+	json_t *line;
+
 	(void)r;
-	ask_parent(c, CHANNEL_RELOAD);
+	if (channel_send(control_client_role(c)->channel_fd, CHANNEL_RELOAD, -1,
+		    NULL, &err) != 0) {
+		control_fail(c, &err);
+		return;
+	}
+	line = json_pack("{s:b}", "asked", 1);
+	control_send(c, &line);
+	control_begin_stream(c, &control_reload_stream, NULL);
 }
 
 static void run_stop(struct control_client *c, const struct control_request *r)
 {
+	struct err err;
+
 	(void)r;
-	ask_parent(c, CHANNEL_STOP);
+	if (channel_send(control_client_role(c)->channel_fd, CHANNEL_STOP, -1,
+		    NULL, &err) == 0)
+		control_done(c, NULL);
+	else
+		control_fail(c, &err);
 }
 
 /* --- the table ----------------------------------------------------------- */

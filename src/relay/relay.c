@@ -218,6 +218,9 @@ static void on_packet(struct relay *r, struct channel_packet *packet)
 	case CHANNEL_FLUSH:
 		dispatch_flush(r->dispatch);
 		break;
+	case CHANNEL_REFUSED:
+		control_reload_refused(r->control, packet->text);
+		break;
 	default:
 		break;
 	}

@@ -3,6 +3,7 @@ with the right exit status, and nothing raw from strangers on the terminal."""
 import json
 import os
 import re
+import socket
 import subprocess
 
 from lib.daemon import GMRELAYCTL
@@ -367,6 +368,51 @@ def reload_tells_whether_it_was_taken(t):
     t.true(":1:" in done.stderr, "the line: %s" % done.stderr)
     daemon.send(message())
     fake.wait_messages(1)
+
+
+@scenario
+def reload_tells_why_the_daemon_refuses(t):
+    """What gmrelayctl cannot see, or does not look at."""
+    daemon = t.daemon(t.fake()).start()
+    taken = socket.socket()
+    t.at_end.append(taken.close)
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    port = taken.getsockname()[1]
+    wrong = [({"listen": ["127.0.0.1:%d" % port]}, "port %d is in use" % port),
+             ({"spool": daemon.spool + "2"}, "spool cannot change")]
+    if os.geteuid() == 0:
+        wrong.append(({"user": "nobody-of-that-name"}, "no such user"))
+    for settings, words in wrong:
+        before = dict(daemon.settings)
+        daemon.write_config(**settings)
+        done = daemon.ctl_run("reload", timeout=20)
+        t.equal(done.returncode, 1, "status: %s" % done)
+        for text in (done.stderr, json.loads(done.stdout)["error"]["text"]):
+            t.true(words in text and "old configuration" in text, text)
+        daemon.settings = before
+        daemon.write_config()
+    os.chmod(daemon.password_file, 0o644)
+    done = daemon.ctl_run("reload", json_output=False)
+    t.equal(done.returncode, 1, "status: %s" % done)
+    t.true("chmod 600" in done.stderr, "the cure: %s" % done.stderr)
+    os.chmod(daemon.password_file, 0o600)
+    t.true("reloaded" in run(t, daemon, "reload"), "it is taken after all")
+
+
+@scenario
+def reload_finds_a_control_socket_that_moved(t):
+    daemon = t.daemon(t.fake()).start()
+    new = os.path.join(daemon.folder, "new.sock")
+    daemon.write_config(control=new)
+    done = subprocess.run(
+        [GMRELAYCTL, "-c", daemon.config_file, "reload"],
+        capture_output=True, text=True, timeout=60)
+    t.equal(done.returncode, 2, "status without -s: %s" % done)
+    t.true("-s names the old socket" in done.stderr, done.stderr)
+    t.true("reloaded" in run(t, daemon, "reload"), "by -s and the old name")
+    daemon.control = new
+    daemon.status()
 
 
 @scenario

@@ -205,6 +205,7 @@ static void test_who_may_say_what(void **state)
 		{CHANNEL_PEER_GONE, false, false},
 		{CHANNEL_DRAIN, false, false},
 		{CHANNEL_FLUSH, false, false},
+		{CHANNEL_REFUSED, false, false},
 	};
 	unsigned type;
 	size_t i;

@@ -290,13 +290,47 @@ static void test_asks_the_parent(void **state)
 	struct fixture *f = *state;
 	struct channel_packet packet;
 
-	ask_fine(f, "{\"command\":\"reload\"}");
-	assert_int_equal(channel_receive(f->channel_fd, &packet, NULL), 1);
-	assert_int_equal(packet.type, CHANNEL_RELOAD);
 	ask_fine(f, "{\"command\":\"stop\"}");
 	assert_int_equal(channel_receive(f->channel_fd, &packet, NULL), 1);
 	assert_int_equal(packet.type, CHANNEL_STOP);
 	assert_int_equal(channel_receive(f->channel_fd, &packet, NULL), 0);
+}
+
+/* Who asked for it hears why there is none; nobody else does. */
+static void test_a_reload_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct channel_packet packet;
+	char *line;
+	size_t i;
+	int fd[3];
+
+	for (i = 0; i < 3; i++)
+		fd[i] = open_client(f, i);
+	for (i = 0; i < 2; i++) {
+		say(fd[i], "{\"command\":\"reload\"}\n");
+		line = hear(f, fd[i]);
+		assert_string_equal(line, "{\"asked\":true}\n");
+		free(line);
+		assert_int_equal(
+			channel_receive(f->channel_fd, &packet, NULL), 1);
+		assert_int_equal(packet.type, CHANNEL_RELOAD);
+	}
+	close_client(f, 1); /* one who leaves is forgotten */
+	settle(f);
+	control_reload_refused(f->control, "line 7 is wrong");
+	line = hear(f, fd[0]);
+	assert_non_null(strstr(line, "\"kind\":\"config\""));
+	assert_non_null(strstr(line, "line 7 is wrong"));
+	assert_non_null(strstr(line, "\"done\":true"));
+	free(line);
+	control_reload_refused(f->control, "once more");
+	for (i = 0; i < 3; i += 2) {
+		say(fd[i], "{\"command\":\"ping\"}\n");
+		line = hear(f, fd[i]);
+		assert_non_null(strstr(line, "version"));
+		free(line);
+	}
 }
 
 /* --- follow -------------------------------------------------------------- */
@@ -482,6 +516,7 @@ int main(void)
 		TEST(test_accounts),
 		TEST(test_clients),
 		TEST(test_asks_the_parent),
+		TEST(test_a_reload_is_refused),
 		TEST(test_follow_to_the_end),
 		TEST(test_follow_what_has_ended),
 		TEST(test_follower_that_leaves),
