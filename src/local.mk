@@ -64,6 +64,8 @@ libgmrelay_a_SOURCES = \
 	src/parent/privs.c \
 	src/parent/privs.h \
 	src/parent/reload.c \
+	src/parent/sandbox.c \
+	src/parent/sandbox.h \
 	src/parent/setup.c \
 	src/parent/spooldir.c \
 	src/parent/spooldir.h \
@@ -241,7 +243,7 @@ libgmrelay_a_SOURCES = \
 gmrelay_libs = \
 	libgmrelay.a \
 	$(EVENT_OPENSSL_LIBS) $(EVENT_LIBS) $(OPENSSL_LIBS) \
-	$(CONFUSE_LIBS) $(CRYPT_LIBS) $(JANSSON_LIBS)
+	$(CONFUSE_LIBS) $(CRYPT_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS)
 
 # The programs: take the hash signs away when the file with main() is there.
 sbin_PROGRAMS += src/gmrelayd

@@ -243,6 +243,7 @@ integration_tests = \
 	tests/integration/per_recipient_results.py \
 	tests/integration/real_clients.py \
 	tests/integration/real_submission_server.py \
+	tests/integration/receiver_broken_into.py \
 	tests/integration/refuses_strangers.py \
 	tests/integration/reload_refuses_nobody.py \
 	tests/integration/report_parses.py \
@@ -269,7 +270,11 @@ endif
 EXTRA_DIST += $(integration_lib) $(integration_tests) tests/packages.sh
 
 # preloaded by lib/faults.py; a library, though automake takes it for a program
-check_PROGRAMS += tests/crash/shim.so
+check_PROGRAMS += tests/crash/intruder.so tests/crash/shim.so
+tests_crash_intruder_so_SOURCES = tests/crash/intruder.c
+tests_crash_intruder_so_CFLAGS = -std=gnu11 -fPIC
+tests_crash_intruder_so_LDFLAGS = -shared
+tests_crash_intruder_so_LDADD = -ldl
 tests_crash_shim_so_SOURCES = tests/crash/shim.c
 tests_crash_shim_so_CFLAGS = -std=gnu11 -fPIC
 tests_crash_shim_so_LDFLAGS = -shared

@@ -3,7 +3,7 @@
 
 PACKAGES_BUILD=(
 	autoconf automake gcc libc6-dev libconfuse-dev libcrypt-dev
-	libevent-dev libjansson-dev libssl-dev make pkg-config
+	libevent-dev libjansson-dev libseccomp-dev libssl-dev make pkg-config
 )
 # the sandbox upstream, and what a demo shows
 PACKAGES_SANDBOX=(openssl python3)

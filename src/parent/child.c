@@ -12,6 +12,7 @@
 #include "parent/check.h"
 #include "parent/listen.h"
 #include "parent/names.h"
+#include "parent/sandbox.h"
 #include "parent/spooldir.h"
 #include "receiver/receiver.h"
 #include "relay/relay.h"
@@ -141,6 +142,26 @@ static void set_descriptors(struct role *role, struct listener *listeners,
 	log_open(context->log_level, context->to_syslog);
 }
 
+/* One wall of several: where the kernel has none, the others must do. */
+static void enter_sandbox(enum sandbox_role role)
+{
+	struct log_text text;
+	struct err err;
+
+	switch (sandbox_enter(role, &err)) {
+	case 1:
+		log_debug("sandbox seccomp=yes");
+		break;
+	case 0:
+		log_debug("sandbox seccomp=no reason=\"built without it\"");
+		break;
+	default:
+		log_warn("sandbox seccomp=no reason=%s",
+			log_text(&text, err.text));
+		break;
+	}
+}
+
 static int drop(
 	const struct child_context *context, bool receiver, struct err *err)
 {
@@ -159,7 +180,10 @@ static int drop(
 				&limit) != 0)
 		log_warn(
 			"files limited reason=%s", log_text(&text, limit.text));
-	return privs_drop(&plan, err);
+	if (privs_drop(&plan, err) != 0)
+		return -1;
+	enter_sandbox(receiver ? SANDBOX_RECEIVER : SANDBOX_RELAY);
+	return 0;
 }
 
 /* A directory above the spool may be closed to the relay's user. */
