@@ -65,7 +65,7 @@ static void run_command(char **command, const struct news *news)
 	snprintf(sentence, sizeof(sentence), "gmrelayd: account %s is %s%s%s",
 		news->account, news->state, news->reason[0] != '\0' ? ": " : "",
 		news->reason);
-	for (; command[n] != NULL && n < CONF_ALERT_WORDS_MAX; n++)
+	for (; n < CONF_ALERT_WORDS_MAX && command[n] != NULL; n++)
 		arguments[n] = command[n];
 	arguments[n++] = sentence;
 	arguments[n] = NULL;
