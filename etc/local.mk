@@ -5,7 +5,7 @@ EXTRA_DIST += \
 	systemd/gmrelayd.service.in \
 	systemd/gmrelayd.socket \
 	systemd/gmrelayd.sysusers.conf \
-	systemd/gmrelayd.tmpfiles.conf
+	systemd/gmrelayd.tmpfiles.conf.in
 
 dist_man_MANS = \
 	man/gmrelay-sendmail.1 \
@@ -42,13 +42,21 @@ if SYSTEMD
 	$(MKDIR_P) '$(DESTDIR)$(sysusersdir)' '$(DESTDIR)$(tmpfilesdir)'
 	$(INSTALL_DATA) '$(top_srcdir)/systemd/gmrelayd.sysusers.conf' \
 		'$(DESTDIR)$(sysusersdir)/gmrelayd.conf'
-	$(INSTALL_DATA) '$(top_srcdir)/systemd/gmrelayd.tmpfiles.conf' \
-		'$(DESTDIR)$(tmpfilesdir)/gmrelayd.conf'
+	$(SED) -e 's,[@]bindir@,$(bindir),g' \
+		'$(top_srcdir)/systemd/gmrelayd.tmpfiles.conf.in' \
+		>'$(DESTDIR)$(tmpfilesdir)/gmrelayd.conf'
 endif
 
 # sendmail's names, only when asked for: another mail system may own them. What
 # is there already stays.
 install-exec-hook:
+	if test -n '$(DESTDIR)' || \
+		! chgrp gmrelay-drop '$(bindir)/gmrelay-sendmail' 2>/dev/null || \
+		! chmod 2755 '$(bindir)/gmrelay-sendmail'; then \
+		echo 'For mail while the daemon is down, gmrelay-sendmail needs' \
+			'group gmrelay-drop and mode 2755:' \
+			'systemd-sysusers && systemd-tmpfiles --create'; \
+	fi
 if SENDMAIL_LINKS
 	$(MKDIR_P) '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(bindir)'
 	for link in '$(sbindir)/sendmail' '$(bindir)/mailq' \

@@ -181,6 +181,12 @@ libgmrelay_a_SOURCES = \
 	src/relay/dispatch_start.c \
 	src/relay/dispatch_verdict.c \
 	src/relay/dispatch_verdict.h \
+	src/relay/drop.c \
+	src/relay/drop.h \
+	src/relay/drop_file.c \
+	src/relay/drop_file.h \
+	src/relay/drop_internal.h \
+	src/relay/drop_send.c \
 	src/relay/gmail.c \
 	src/relay/gmail.h \
 	src/relay/ledger.c \

@@ -220,6 +220,7 @@ integration_tests = \
 	tests/integration/alert_command.py \
 	tests/integration/daily_limit_is_a_stop.py \
 	tests/integration/delivers_every_byte.py \
+	tests/integration/drop_takes_mail_while_down.py \
 	tests/integration/devices_get_in.py \
 	tests/integration/every_disk_call_fails.py \
 	tests/integration/gmail_pauses.py \

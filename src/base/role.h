@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct conf;
 struct local_names;
@@ -37,6 +38,7 @@ struct role {
 	int control_fd;            /* relay: listening Unix socket */
 	struct counters *counters; /* see base/counters.h */
 	unsigned watchdog_ms;      /* say CHANNEL_ALIVE this often; 0: never */
+	uid_t relay_uid;           /* receiver: who may hand in for others */
 };
 
 #endif

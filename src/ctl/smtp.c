@@ -123,7 +123,6 @@ int smtp_send(
 		.rcpt_count = 1,
 		.fates = &fate,
 		.smtputf8 = m->smtputf8,
-		.mail_params = "",
 		.parts = {{.data = m->text, .len = strlen(m->text)}},
 		.part_count = 1,
 		.on_refused = on_refused,

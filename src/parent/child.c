@@ -175,6 +175,9 @@ static int drop(
 	struct log_text text;
 	struct err limit;
 
+	if (!receiver)
+		plan.extra = spooldir_drop_gid(
+			checked->conf->spool, &checked->users);
 	if (receiver && privs_allow_files(
 				checked->conf->max_clients + RECEIVER_OWN_FILES,
 				&limit) != 0)
@@ -257,6 +260,7 @@ static int run_role(const struct child *c, int channel_fd,
 		.control_fd = -1,
 		.counters = &counters,
 		.watchdog_ms = context->watchdog_ms,
+		.relay_uid = context->checked->users.relay.uid,
 	};
 	struct err err;
 

@@ -6,6 +6,7 @@
 #include "parent/privs.h"
 
 #include "base/conf.h"
+#include "base/util.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -108,12 +109,23 @@ static int enter_chroot(int fd, struct err *err)
 	return 0;
 }
 
-static int change_user(const struct privs_user *user, struct err *err)
+/* Whether these are the groups beside the user's own. */
+static bool has_groups(size_t count, gid_t extra)
 {
+	gid_t have[2] = {0, 0};
+
+	return getgroups(COUNT_OF(have), have) == (int)count &&
+	       (count == 0 || have[0] == extra);
+}
+
+static int change_user(const struct privs_plan *plan, struct err *err)
+{
+	const struct privs_user *user = &plan->user;
+	const size_t groups = plan->extra != 0 ? 1 : 0;
 	uid_t real, effective, saved;
 	gid_t real_gid, effective_gid, saved_gid;
 
-	if (setgroups(0, NULL) != 0 ||
+	if (setgroups(groups, &plan->extra) != 0 ||
 		setresgid(user->gid, user->gid, user->gid) != 0 ||
 		setresuid(user->uid, user->uid, user->uid) != 0)
 		return err_errno(err, "cannot become uid %u, gid %u",
@@ -123,7 +135,7 @@ static int change_user(const struct privs_user *user, struct err *err)
 		real != user->uid || effective != user->uid ||
 		saved != user->uid || real_gid != user->gid ||
 		effective_gid != user->gid || saved_gid != user->gid ||
-		getgroups(0, NULL) != 0)
+		!has_groups(groups, plan->extra))
 		return err_set(err, ERR_ACCESS,
 			"uid or groups are not those asked for");
 	return 0;
@@ -158,7 +170,7 @@ int privs_drop(const struct privs_plan *plan, struct err *err)
 		if (plan->chroot_fd >= 0 &&
 			enter_chroot(plan->chroot_fd, err) != 0)
 			return -1;
-		if (change_user(&plan->user, err) != 0)
+		if (change_user(plan, err) != 0)
 			return -1;
 	} else if (plan->chroot_fd >= 0) {
 		close(plan->chroot_fd);

@@ -42,6 +42,7 @@ int privs_find_user(const char *setting, const char *name,
 struct privs_plan {
 	struct privs_user user;
 	bool root;     /* the process is root's: change root, user and groups */
+	gid_t extra;   /* a group to have beside the user's; 0: none */
 	int chroot_fd; /* directory to be locked into, -1: none; closed */
 };
 

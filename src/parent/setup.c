@@ -107,6 +107,13 @@ static int take_spool(struct parent *p, struct err *err)
 			 "advice=\"mail in it is lost when the machine or the "
 			 "container goes: name a directory on a disk\"",
 			log_text(&text, spool), volatile_name);
+	if (spooldir_drop_gid(spool, &p->now.users) != 0 &&
+		!spooldir_drop_in_reach(spool))
+		log_warn("spool closed spool=%s advice=\"gmrelay-sendmail "
+			 "leaves mail in drop/ there while this daemon is "
+			 "down: chmod o+x the spool; all else in it stays "
+			 "closed\"",
+			log_text(&text, spool));
 	return 0;
 }
 

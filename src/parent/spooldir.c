@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/magic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,8 +21,9 @@
 #include <unistd.h>
 
 enum {
-	ROOT_MODE = 0750, /* SPOOL, when it is root's */
-	OWN_MODE = 0700,  /* SPOOL otherwise; the relay's directories */
+	ROOT_MODE = 0751,  /* SPOOL, when it is root's */
+	OWN_MODE = 0700,   /* SPOOL otherwise; the relay's directories */
+	GROUP_MODE = 0770, /* of drop, which has a group of its own */
 	EMPTY_MODE = 0755,
 	LOCK_MODE = 0600,
 	OTHERS_MAY_WRITE = 022,
@@ -34,6 +36,7 @@ struct place {
 	const char *name;  /* "": the spool itself */
 	struct privs_user owner;
 	mode_t mode;
+	bool shared; /* its group may write, if only files of one's own */
 };
 
 /* SPOOL itself may be a symbolic link (to a larger disk); what is in it not. */
@@ -63,6 +66,13 @@ static int check(int fd, const struct place *p, struct err *err)
 
 	if (fstat(fd, &st) != 0)
 		return err_errno(err, "%s/%s", p->spool, p->name);
+	if (st.st_uid != p->owner.uid && p->shared)
+		return err_set(err, ERR_ACCESS,
+			"%s/%s belongs to uid %u and must be uid %u's: `chown "
+			"%u %s/%s` if it is this daemon's",
+			p->spool, p->name, (unsigned)st.st_uid,
+			(unsigned)p->owner.uid, (unsigned)p->owner.uid,
+			p->spool, p->name);
 	if (st.st_uid != p->owner.uid)
 		return err_set(err, ERR_ACCESS,
 			"%s/%s belongs to uid %u and must be uid %u's: `chown "
@@ -70,6 +80,8 @@ static int check(int fd, const struct place *p, struct err *err)
 			p->spool, p->name, (unsigned)st.st_uid,
 			(unsigned)p->owner.uid, (unsigned)p->owner.uid,
 			(unsigned)p->owner.gid, p->spool, p->name);
+	if (p->shared && (st.st_mode & ALL_BITS) == (S_ISVTX | GROUP_MODE))
+		return 0;
 	if ((st.st_mode & OTHERS_MAY_WRITE) != 0 ||
 		(p->mode == OWN_MODE && p->name[0] != '\0' &&
 			(st.st_mode & ALL_BITS) != OWN_MODE))
@@ -133,6 +145,52 @@ static int spool_make(
 	return rc;
 }
 
+/* drop was made before its group was, and nobody else could get in. */
+static int share(int at, const struct place *p, struct err *err)
+{
+	int fd = open_directory(at, p->name), rc;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		rc = err_errno(err, "%s/%s", p->spool, p->name);
+	} else if ((st.st_mode & ALL_BITS) != OWN_MODE) {
+		rc = 0;
+	} else if (fchown(fd, geteuid(), (gid_t)-1) != 0) {
+		/* for CAP_FOWNER, which we may lack */
+		rc = err_errno(err, "%s/%s: cannot set owner and mode",
+			p->spool, p->name);
+	} else {
+		rc = give(fd, p, err);
+	}
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static int make_drop(int at, const char *spool, const struct privs_users *users,
+	struct err *err)
+{
+	const struct group *group =
+		users->root ? getgrnam(SPOOLDIR_DROP_GROUP) : NULL;
+	struct place p = {
+		.spool = spool,
+		.name = "drop",
+		.owner = users->relay,
+		.mode = OWN_MODE,
+		.shared = true,
+	};
+
+	if (group == NULL)
+		return place_make(at, &p, err);
+	p.owner.gid = group->gr_gid;
+	p.mode = S_ISVTX | GROUP_MODE;
+	if (mkdirat(at, p.name, OWN_MODE) != 0 && errno != EEXIST)
+		return err_errno(err, "cannot make %s/%s", spool, p.name);
+	if (share(at, &p, err) != 0)
+		return -1;
+	return place_make(at, &p, err);
+}
+
 static int make_all(int at, const char *spool, const struct privs_users *users,
 	struct err *err)
 {
@@ -155,6 +213,8 @@ static int make_all(int at, const char *spool, const struct privs_users *users,
 		if (place_make(at, &p, err) != 0)
 			return -1;
 	}
+	if (make_drop(at, spool, users, err) != 0)
+		return -1;
 	/* The new names are to outlive a power cut: mail rests on them. */
 	if (fsync(at) != 0)
 		return err_errno(err, "%s: cannot sync", spool);
@@ -174,6 +234,30 @@ int spooldir_make(
 	rc = make_all(fd, spool, users, err);
 	close(fd);
 	return rc;
+}
+
+gid_t spooldir_drop_gid(const char *spool, const struct privs_users *users)
+{
+	int at = open_directory(AT_FDCWD, spool);
+	struct stat st;
+	gid_t gid = 0;
+
+	if (at < 0)
+		return gid;
+	if (users->root && fstatat(at, "drop", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		S_ISDIR(st.st_mode) && st.st_uid == users->relay.uid &&
+		(st.st_mode & ALL_BITS) == (S_ISVTX | GROUP_MODE) &&
+		st.st_gid != users->relay.gid)
+		gid = st.st_gid;
+	close(at);
+	return gid;
+}
+
+bool spooldir_drop_in_reach(const char *spool)
+{
+	struct stat st;
+
+	return stat(spool, &st) == 0 && (st.st_mode & S_IXOTH) != 0;
 }
 
 static int open_lock(

@@ -14,6 +14,9 @@
 
 #include <stdbool.h>
 
+/* Of gmrelay-sendmail, which has it by its set-group-ID bit. */
+#define SPOOLDIR_DROP_GROUP "gmrelay-drop"
+
 /* How long a start waits for the roles of an earlier parent: they drain for
  * DRAIN_MS when it is gone. */
 #define SPOOLDIR_ROLES_WAIT_MS 10000
@@ -26,16 +29,27 @@ struct spooldir {
 
 /*
  * Makes what is missing:
- *   SPOOL           0750 root, group of relay-user: the relay gets in, its
- *                   user can put nothing in the place of lock or empty
+ *   SPOOL           0751 root, group of relay-user: the relay gets in, its
+ *                   user can put nothing in the place of lock or empty;
+ *                   others get to drop/, if its mode lets them
  *   SPOOL/empty     0755 root
  *   SPOOL/lock, SPOOL/roles  0600 root
  *   SPOOL/journal, large, queue, failed, state   0700 relay-user
- * Not as root, all of it is the one user's (SPOOL 0700). What exists is
- * checked: owner, and that nobody else may write; nothing is given away.
+ *   SPOOL/drop      1770 relay-user, group SPOOLDIR_DROP_GROUP: who has that
+ *                   group, by the sendmail command, can add files and not
+ *                   touch those of others. 0700 where there is no such group
+ * Not as root, all of it is the one user's (SPOOL and drop 0700). What exists
+ * is checked: owner, and that nobody else may write; nothing is given away.
  */
 int spooldir_make(
 	const char *spool, const struct privs_users *users, struct err *err);
+
+/* The group of SPOOL/drop, which the relay must have to read the files in it;
+ * 0: none but its own. */
+gid_t spooldir_drop_gid(const char *spool, const struct privs_users *users);
+
+/* Whether those who have that group get as far as SPOOL/drop. */
+bool spooldir_drop_in_reach(const char *spool);
 
 /* Takes spool/lock and opens the others. Returns 0; -1 with err: another
  * instance has it (its pid is named). */

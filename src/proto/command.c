@@ -178,10 +178,27 @@ static int take_smtputf8(
 	return 0;
 }
 
+/* Ours alone: whether this client may say it is the caller's to judge. */
+static int take_uid(
+	struct command_mail *mail, const struct param *param, struct err *err)
+{
+	uint64_t uid;
+
+	/* the highest one means "nobody" to the kernel */
+	if (param->value == NULL ||
+		parse_size(param->value, param->value_len, &uid) != 0 ||
+		uid >= UINT32_MAX)
+		return err_set(err, ERR_LIMIT, "XUID= wants a user's number");
+	mail->has_uid = true;
+	mail->uid = (uint32_t)uid;
+	return 0;
+}
+
 static const struct param_row mail_params[] = {
 	{"BODY", take_body},
 	{"SIZE", take_size},
 	{"SMTPUTF8", take_smtputf8},
+	{"XUID", take_uid},
 	{NULL, NULL},
 };
 

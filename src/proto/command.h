@@ -37,6 +37,8 @@ struct command_mail {
 	uint64_t size; /* RFC 1870: octets */
 	enum command_body body;
 	bool smtputf8;
+	bool has_uid;
+	uint32_t uid; /* XUID: of whom the relay took the message */
 };
 
 /* The argument of MAIL: "FROM:<path> [parameters]". Tolerant: case, spaces

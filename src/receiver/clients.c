@@ -9,6 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
+void peer_speaks_for(struct peer *peer, uid_t uid)
+{
+	peer->uid = uid;
+	snprintf(peer->text, sizeof(peer->text), "uid %u", (unsigned)uid);
+	snprintf(peer->literal, sizeof(peer->literal), "uid %u", (unsigned)uid);
+	snprintf(peer->log, sizeof(peer->log), "\"uid %u\"", (unsigned)uid);
+}
+
 static int identify_user(struct peer *out, int fd)
 {
 	struct ucred cred;
@@ -16,10 +24,8 @@ static int identify_user(struct peer *out, int fd)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
 		return -1;
-	snprintf(out->text, sizeof(out->text), "uid %u", cred.uid);
-	snprintf(out->literal, sizeof(out->literal), "uid %u", cred.uid);
-	snprintf(out->log, sizeof(out->log), "\"uid %u\"", cred.uid);
-	out->uid = cred.uid;
+	out->socket_uid = cred.uid;
+	peer_speaks_for(out, cred.uid);
 	out->local = true;
 	return 0;
 }

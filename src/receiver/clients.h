@@ -23,8 +23,9 @@ struct session;
 struct peer {
 	enum listener_kind kind;
 	struct in6_addr address; /* IPv4 as ::ffff:a.b.c.d; SMTP alone */
-	uid_t uid;               /* by a Unix socket alone */
-	bool local;              /* this machine: not limited per address */
+	uid_t uid;        /* by a Unix socket alone: for whom it speaks */
+	uid_t socket_uid; /* the same: who it is */
+	bool local;       /* this machine: not limited per address */
 	char text[ENVELOPE_CLIENT_MAX + 1]; /* "10.0.0.31", "uid 1000" */
 	char log[ENVELOPE_CLIENT_MAX + 3];  /* text, quoted where it must be */
 	char literal[PEER_LITERAL_MAX + 1]; /* "[10.0.0.31]", "[IPv6:::1]",
@@ -35,6 +36,9 @@ struct peer {
  * Returns 0, or -1 when there is no telling who it is. */
 int peer_identify(struct peer *out, int fd, enum listener_kind kind,
 	const struct sockaddr *sa);
+
+/* From here on the peer goes by the name of this user, for whom it speaks. */
+void peer_speaks_for(struct peer *peer, uid_t uid);
 
 /* Embedded in every session. */
 struct client {

@@ -474,6 +474,7 @@ int receiver_run(const struct role *role, struct receiver_secrets **secrets)
 	}
 	r.shared.conf = role->conf;
 	r.shared.names = role->names;
+	r.shared.relay_uid = role->relay_uid;
 	r.shared.counters = role->counters->receiver;
 	r.shared.tls = (*secrets)->tls;
 	if ((*secrets)->users != NULL)

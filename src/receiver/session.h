@@ -87,6 +87,7 @@ struct session_shared {
 	struct event_base *base;
 	const struct conf *conf;
 	const struct local_names *names;
+	uid_t relay_uid; /* may hand in for others */
 	struct journal *journal;
 	struct receiver_counters *counters;
 	struct clients clients;

@@ -54,6 +54,19 @@ static int complete_sender(
 	return local_qualify(sender, local_domain(s->shared->names), err);
 }
 
+/* The relay hands in what users left in drop/, by their names: from here on it
+ * is one of them, for limits as well. Nobody else may. Returns 0, -1. */
+static int take_owner(struct session *s, const struct command_mail *mail)
+{
+	if (!mail->has_uid)
+		return 0;
+	if (s->peer.kind != LISTENER_SUBMIT ||
+		s->peer.socket_uid != s->shared->relay_uid)
+		return -1;
+	peer_speaks_for(&s->peer, mail->uid);
+	return 0;
+}
+
 enum session_next verb_mail(struct session *s, const struct command *c)
 {
 	struct command_mail mail;
@@ -68,6 +81,9 @@ enum session_next verb_mail(struct session *s, const struct command *c)
 		session_count_refused(s);
 	} else if (complete_sender(s, &mail.reverse_path, &err) != 0) {
 		session_reply_detail(s, RX_BAD_SENDER, err.text);
+	} else if (take_owner(s, &mail) != 0) {
+		session_reply_detail(
+			s, RX_BAD_PARAMETER, "XUID is for gmrelayd itself");
 	} else if (mail.has_size && mail.size > session_size_max(s)) {
 		session_count_refused(s);
 		session_reply_too_big(s);

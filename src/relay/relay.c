@@ -13,6 +13,7 @@
 #include "relay/control.h"
 #include "relay/dispatch.h"
 #include "relay/dispatch_internal.h"
+#include "relay/drop.h"
 
 #include <event2/event.h>
 
@@ -38,6 +39,7 @@ struct relay {
 	struct event_base *base;
 	struct dispatch *dispatch;
 	struct control *control;
+	struct drop *drop; /* NULL: drop/ cannot be read */
 	struct event *channel;
 	struct event *alive;
 	struct event *drain_look;
@@ -181,6 +183,8 @@ static void drain(struct relay *r)
 		return;
 	r->drain_until_ms = clock_boot_ms() + DRAIN_MS;
 	dispatch_drain(r->dispatch);
+	if (r->drop != NULL)
+		drop_drain(r->drop);
 	event_add(r->drain_look, &soon);
 }
 
@@ -192,7 +196,8 @@ static void on_drain_look(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if ((!r->receiver_lives && dispatch_idle(r->dispatch)) ||
+	if ((!r->receiver_lives && dispatch_idle(r->dispatch) &&
+		    (r->drop == NULL || drop_idle(r->drop))) ||
 		clock_boot_ms() > r->drain_until_ms)
 		event_base_loopbreak(r->base);
 }
@@ -286,6 +291,8 @@ static int start(
 		.on_change = on_change,
 		.arg = r,
 	};
+	struct log_text text;
+	struct err no_drop;
 	int spool_fd =
 		open(r->role->conf->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -294,6 +301,10 @@ static int start(
 			err, "opening the spool %s", r->role->conf->spool);
 	params.spool_fd = spool_fd;
 	r->dispatch = dispatch_new(&params, err);
+	if (r->dispatch != NULL)
+		r->drop = drop_new(r->base, r->role, spool_fd, &no_drop);
+	if (r->dispatch != NULL && r->drop == NULL)
+		log_err("drop-failed reason=%s", log_text(&text, no_drop.text));
 	close(spool_fd);
 	if (r->dispatch == NULL || make_events(r, err) != 0)
 		return -1;
@@ -310,6 +321,7 @@ static void stop(struct relay *r)
 
 	r->status = NULL;
 	control_free(&r->control);
+	drop_free(&r->drop);
 	dispatch_free(&r->dispatch);
 	for (i = 0; i < COUNT_OF(events); i++)
 		if (events[i] != NULL)

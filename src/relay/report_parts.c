@@ -74,6 +74,9 @@ static int write_failed_end(const struct report *r, struct buf *out)
 {
 	char line[VALUE_MAX], id[HEX64_SIZE];
 
+	/* refused at the door: nothing is kept */
+	if (r->original->id == 0)
+		return 0;
 	hex64(id, r->original->id);
 	if (r->original->damaged)
 		snprintf(line, sizeof(line),

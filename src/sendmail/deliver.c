@@ -202,7 +202,6 @@ static int hand_over_all(struct delivery *d)
 		.rcpts = (const char *const *)d->rcpts.all,
 		.rcpt_count = d->rcpts.count,
 		.smtputf8 = d->sender.utf8,
-		.mail_params = "",
 		.notify = d->options->notify,
 		.ret = d->options->ret,
 		.envid = d->options->envid,

@@ -145,7 +145,8 @@ static int write_parts(int fd, const struct submit_message *m)
 	return 0;
 }
 
-static int write_file(int fd, const struct submit_message *m, struct err *err)
+static int write_file(
+	int fd, const struct submit_message *m, gid_t group, struct err *err)
 {
 	struct buf envelope;
 	int rc;
@@ -154,9 +155,10 @@ static int write_file(int fd, const struct submit_message *m, struct err *err)
 	rc = drop_envelope_print(m, &envelope);
 	if (rc != 0)
 		err_set(err, ERR_LIMIT, "too many recipients");
-	/* whatever the umask took away */
+	/* whatever the umask took away; root need not have the relay's group */
 	if (rc == 0 &&
-		(fchmod(fd, FILE_MODE) != 0 ||
+		(fchown(fd, (uid_t)-1, group) != 0 ||
+			fchmod(fd, FILE_MODE) != 0 ||
 			write_full(fd, envelope.data, envelope.len) != 0 ||
 			write_parts(fd, m) != 0 || fsync(fd) != 0))
 		rc = err_errno(err, "cannot write the file");
@@ -187,14 +189,17 @@ static int drop_there(
 	int dir_fd, const struct submit_message *m, struct err *err)
 {
 	char temporary[TEMPORARY_SIZE];
+	struct stat st;
 	int fd, rc;
 
+	if (fstat(dir_fd, &st) != 0)
+		return err_errno(err, "cannot look at it");
 	if (check_limits(dir_fd, submit_size(m), err) != 0)
 		return -1;
 	fd = make_file(dir_fd, temporary, err);
 	if (fd < 0)
 		return -1;
-	rc = write_file(fd, m, err);
+	rc = write_file(fd, m, st.st_gid, err);
 	if (rc == 0)
 		rc = publish(dir_fd, temporary, err);
 	else

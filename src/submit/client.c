@@ -224,7 +224,7 @@ static void decide(struct client *c, struct submit_message *m, unsigned from,
 	}
 }
 
-static void add_dsn(
+static void add_param(
 	char *command, size_t size, const char *name, const char *value)
 {
 	size_t len = strlen(command);
@@ -235,15 +235,18 @@ static void add_dsn(
 
 static int say_mail(struct client *c, struct submit_message *m, struct err *err)
 {
-	char command[COMMAND_MAX];
+	char command[COMMAND_MAX], owner[16];
 	size_t len;
 
-	snprintf(command, sizeof(command), "MAIL FROM:<%s> SIZE=%llu%s%s",
+	snprintf(owner, sizeof(owner), "%u", (unsigned)m->owner);
+	snprintf(command, sizeof(command), "MAIL FROM:<%s> SIZE=%llu%s",
 		m->from, (unsigned long long)submit_size(m),
-		m->smtputf8 ? " SMTPUTF8" : "", m->mail_params);
+		m->smtputf8 ? " SMTPUTF8" : "");
+	add_param(command, sizeof(command) - 2, "XUID",
+		m->has_owner ? owner : NULL);
 	if (c->dsn) {
-		add_dsn(command, sizeof(command) - 2, "RET", m->ret);
-		add_dsn(command, sizeof(command) - 2, "ENVID", m->envid);
+		add_param(command, sizeof(command) - 2, "RET", m->ret);
+		add_param(command, sizeof(command) - 2, "ENVID", m->envid);
 	}
 	len = strlen(command);
 	snprintf(command + len, sizeof(command) - len, "\r\n");
@@ -266,7 +269,7 @@ static int say_rcpt(
 
 	snprintf(command, sizeof(command), "RCPT TO:<%s>", m->rcpts[i]);
 	if (c->dsn)
-		add_dsn(command, sizeof(command) - 2, "NOTIFY", m->notify);
+		add_param(command, sizeof(command) - 2, "NOTIFY", m->notify);
 	len = strlen(command);
 	snprintf(command + len, sizeof(command) - len, "\r\n");
 	if (ask(c, command, err) != 0)

@@ -44,7 +44,8 @@ struct submit_message {
 	unsigned char *fates; /* enum submit_fate, one a recipient; SUBMIT_OPEN
 				 are tried, and decided as far as it goes */
 	bool smtputf8;
-	const char *mail_params; /* " NAME=VALUE" for MAIL, "" for none */
+	bool has_owner; /* the relay alone: it speaks for this user */
+	uint32_t owner;
 	/* passed on where the daemon offers DSN; NULL: nothing */
 	const char *notify;
 	const char *ret;

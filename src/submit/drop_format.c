@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "proto/address.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,12 +140,28 @@ static int take_envid(struct drop_parser *p, const char *text, struct err *err)
 	return keep(&p->envelope.envid, text, err);
 }
 
+static int take_uid(struct drop_parser *p, const char *text, struct err *err)
+{
+	char *end;
+	unsigned long long uid;
+
+	errno = 0;
+	uid = strtoull(text, &end, 10);
+	if (p->envelope.has_uid || *text < '0' || *text > '9' || *end != '\0' ||
+		errno != 0 || uid >= UINT32_MAX)
+		return err_set(err, ERR_SYNTAX, "a bad uid line");
+	p->envelope.has_uid = true;
+	p->envelope.uid = (uint32_t)uid;
+	return 0;
+}
+
 static const struct {
 	const char *key;
 	int (*take)(struct drop_parser *p, const char *text, struct err *err);
 } rows[] = {
 	{"from ", take_from},
 	{"to ", take_to},
+	{"uid ", take_uid},
 	{"notify ", take_notify},
 	{"ret ", take_ret},
 	{"envid ", take_envid},
@@ -244,6 +261,8 @@ int drop_envelope_print(const struct submit_message *m, struct buf *out)
 		if (m->fates[i] == SUBMIT_OPEN &&
 			print_line(out, "to", m->rcpts[i]) != 0)
 			return -1;
+	if (m->has_owner && buf_addf(out, "uid %u\n", (unsigned)m->owner) != 0)
+		return -1;
 	if (print_line(out, "notify", m->notify) != 0 ||
 		print_line(out, "ret", m->ret) != 0 ||
 		print_line(out, "envid", m->envid) != 0)

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Where it is unless told otherwise; SPOOL as in gmrelayd.conf(5). */
 #ifndef DROP_DIRECTORY
@@ -48,7 +49,9 @@ struct drop_envelope {
 	char **rcpts;
 	size_t rcpt_count;
 	bool smtputf8; /* an address needs it */
-	char *notify;  /* NULL: as usual */
+	bool has_uid;  /* written by the relay for this user */
+	uint32_t uid;
+	char *notify; /* NULL: as usual */
 	char *ret;
 	char *envid;
 };

@@ -6,10 +6,8 @@ import pwd
 
 from lib import proc
 from lib.daemon import GMRELAYD, RECEIVER_UID, RELAY_UID
-from lib.harness import main, scenario
+from lib.harness import ORDINARY_UID, as_ordinary_user, main, scenario
 from lib.smtpclient import message
-
-ORDINARY_UID = 64503
 
 
 def works(t, daemon, count=1):
@@ -157,22 +155,6 @@ def a_spool_that_the_relay_cannot_reach(t):
     t.true("relay-user cannot reach the spool" in daemon.log_now() and
            "does a directory above it lack x" in daemon.log_now(),
            daemon.log_now())
-
-
-def as_ordinary_user(t, daemon):
-    """Arguments for start(): as somebody who is not root."""
-    if os.geteuid() != 0:
-        return {}
-    folder = os.path.dirname(os.path.abspath(GMRELAYD))
-    while folder != "/":
-        if not os.stat(folder).st_mode & 0o001:
-            t.skip("the build directory is root's alone")
-        folder = os.path.dirname(folder)
-    for path in (daemon.folder, daemon.password_file, daemon.config_file,
-                 daemon.log_file):
-        if os.path.exists(path):
-            os.chown(path, ORDINARY_UID, ORDINARY_UID)
-    return {"user": ORDINARY_UID, "group": ORDINARY_UID, "extra_groups": []}
 
 
 @scenario

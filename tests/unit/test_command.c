@@ -153,6 +153,14 @@ static const struct mail_vector {
 	{"FROM:<a@b> SMTPUTF8=1", ERR_LIMIT, ERR_LIMIT, NULL, 0, 0, false},
 	{"FROM:<a@b> SMTPUTF8 SMTPUTF8", ERR_LIMIT, ERR_LIMIT, NULL, 0, 0,
 		false},
+	/* the relay's own */
+	{"FROM:<a@b> XUID=1000 SIZE=3", 0, 0, "a@b", 3, 0, false},
+	{"FROM:<a@b> xuid=0", 0, 0, "a@b", -1, 0, false},
+	{"FROM:<a@b> XUID", ERR_LIMIT, ERR_LIMIT, NULL, 0, 0, false},
+	{"FROM:<a@b> XUID=", ERR_LIMIT, ERR_LIMIT, NULL, 0, 0, false},
+	{"FROM:<a@b> XUID=-1", ERR_LIMIT, ERR_LIMIT, NULL, 0, 0, false},
+	{"FROM:<a@b> XUID=4294967295", ERR_LIMIT, ERR_LIMIT, NULL, 0, 0, false},
+	{"FROM:<a@b> XUID=1 XUID=0", ERR_LIMIT, ERR_LIMIT, NULL, 0, 0, false},
 	/* an address too long is a bad address, not a bad parameter */
 	{"FROM:<12345678901234567890123456789012345678901234567890123456789012"
 	 "345@b>",
@@ -291,6 +299,19 @@ static void test_quirks_of_lines(void **state)
 			command_parse(&c, v[i].in, strlen(v[i].in), &err), 0);
 		assert_int_equal(c.quirks, v[i].quirks);
 	}
+}
+
+static void test_uid(void **state)
+{
+	struct command_mail mail;
+	struct err err;
+
+	(void)state;
+	parse_mail(&mail, "FROM:<>", true, &err);
+	assert_false(mail.has_uid);
+	parse_mail(&mail, "FROM:<> XUID=4294967294", true, &err);
+	assert_true(mail.has_uid);
+	assert_int_equal(mail.uid, 4294967294U);
 }
 
 static void test_largest_size(void **state)
@@ -452,6 +473,7 @@ int main(void)
 		cmocka_unit_test(test_mail),
 		cmocka_unit_test(test_quirks_of_mail),
 		cmocka_unit_test(test_quirks_of_lines),
+		cmocka_unit_test(test_uid),
 		cmocka_unit_test(test_largest_size),
 		cmocka_unit_test(test_error_names_the_parameter),
 		cmocka_unit_test(test_rcpt),

@@ -31,6 +31,7 @@ static const char *const good[] = {
 	HEAD "from a@b\nto \xc3\xbc@d\n\n",
 	HEAD "to c@d\nfrom a@b\n\n",
 	HEAD "from root\nto root\n\n",
+	HEAD "from a@b\nto c@d\nuid 4294967294\n\n",
 };
 
 static const char *const bad[] = {
@@ -42,6 +43,11 @@ static const char *const bad[] = {
 	HEAD "to c@d\n\n",
 	HEAD "from a@b\nfrom a@b\nto c@d\n\n",
 	HEAD "from a@b\nto c@d\nXUID 0\n\n",
+	HEAD "from a@b\nto c@d\nuid \n\n",
+	HEAD "from a@b\nto c@d\nuid -1\n\n",
+	HEAD "from a@b\nto c@d\nuid 1 SIZE=0\n\n",
+	HEAD "from a@b\nto c@d\nuid 4294967295\n\n",
+	HEAD "from a@b\nto c@d\nuid 1\nuid 1\n\n",
 	HEAD "from a@b\nto\n\n",
 	HEAD "from a@b\nto \n\n",
 	/* commands among the addresses */
@@ -163,6 +169,8 @@ static void prints_what_it_reads(void **state)
 		.rcpts = rcpts,
 		.rcpt_count = COUNT_OF(rcpts),
 		.fates = fates,
+		.has_owner = true,
+		.owner = 1000,
 		.notify = "NEVER",
 		.envid = "x",
 	};
@@ -181,6 +189,8 @@ static void prints_what_it_reads(void **state)
 	assert_null(p.envelope.ret);
 	assert_string_equal(p.envelope.envid, "x");
 	assert_false(p.envelope.smtputf8);
+	assert_true(p.envelope.has_uid);
+	assert_int_equal(p.envelope.uid, 1000);
 	drop_parser_free(&p);
 	buf_free(&text);
 }

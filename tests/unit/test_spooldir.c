@@ -16,13 +16,15 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* The last two are not like the others. */
 static const char *const names[] = {
-	"journal", "large", "queue", "failed", "state", "empty"};
+	"journal", "large", "queue", "failed", "state", "drop", "empty"};
 
 struct setting {
 	char directory[40];
@@ -109,8 +111,12 @@ static void expect_all(const struct setting *s)
 {
 	size_t i;
 
-	for (i = 0; i + 1 < COUNT_OF(names); i++)
+	for (i = 0; i + 2 < COUNT_OF(names); i++)
 		expect_place(path_of(s, names[i]), s->users.relay.uid, 0700);
+	if (s->users.root && getgrnam(SPOOLDIR_DROP_GROUP) != NULL)
+		expect_place(path_of(s, "drop"), s->users.relay.uid, 01770);
+	else
+		expect_place(path_of(s, "drop"), s->users.relay.uid, 0700);
 	expect_place(path_of(s, "empty"), geteuid(), 0755);
 }
 
@@ -119,7 +125,7 @@ static void test_makes_what_is_missing(void **state)
 	const struct setting *s = *state;
 
 	must_make(s);
-	expect_place(s->spool, geteuid(), s->users.root ? 0750 : 0700);
+	expect_place(s->spool, geteuid(), s->users.root ? 0751 : 0700);
 	expect_all(s);
 	must_make(s);
 	assert_int_equal(rmdir(path_of(s, "queue")), 0);
@@ -139,7 +145,7 @@ static void test_a_spool_made_by_hand(void **state)
 	assert_int_equal(stat(s->spool, &st), 0);
 	if (s->users.root) {
 		assert_int_equal(st.st_gid, s->users.relay.gid);
-		assert_int_equal(st.st_mode & 07777, 0750);
+		assert_int_equal(st.st_mode & 07777, 0751);
 	}
 	/* open to all already: left as it is */
 	assert_int_equal(chmod(s->spool, 0755), 0);
@@ -193,6 +199,42 @@ static void test_wrong_modes_and_owners(void **state)
 	/* relay-user was changed */
 	s->users.relay.uid++;
 	must_fail(s, "chown -R");
+}
+
+/* Its group may add files, if it cannot touch those of others. */
+static void test_drop_is_shared_with_a_group(void **state)
+{
+	const struct setting *s = *state;
+	const gid_t group = s->users.relay.gid - 1;
+	const char *drop;
+
+	must_make(s);
+	drop = path_of(s, "drop");
+	assert_int_equal(chmod(drop, 0700), 0);
+	assert_int_equal(spooldir_drop_gid(s->spool, &s->users), 0);
+	assert_int_equal(chmod(drop, 0770), 0);
+	must_fail(s, "has mode 0770");
+	assert_int_equal(chmod(path_of(s, "drop"), 01777), 0);
+	must_fail(s, "has mode 1777");
+	if (!s->users.root)
+		return;
+	drop = path_of(s, "drop");
+	assert_int_equal(chown(drop, s->users.relay.uid, group), 0);
+	assert_int_equal(chmod(drop, 01770), 0);
+	must_make(s);
+	assert_int_equal(spooldir_drop_gid(s->spool, &s->users), group);
+	assert_true(spooldir_drop_in_reach(s->spool));
+	assert_int_equal(chmod(s->spool, 0750), 0);
+	assert_false(spooldir_drop_in_reach(s->spool));
+	assert_int_equal(chmod(s->spool, 0751), 0);
+	/* never the group of root, nor a directory of somebody else's */
+	drop = path_of(s, "drop");
+	assert_int_equal(chown(drop, s->users.relay.uid, 0), 0);
+	assert_int_equal(spooldir_drop_gid(s->spool, &s->users), 0);
+	drop = path_of(s, "drop");
+	assert_int_equal(chown(drop, s->users.relay.uid - 1, group), 0);
+	assert_int_equal(spooldir_drop_gid(s->spool, &s->users), 0);
+	must_fail(s, "`chown 65533 ");
 }
 
 static void test_second_instance_is_refused(void **state)
@@ -314,6 +356,7 @@ int main(void)
 		WITH_SETTING(test_a_link_to_another_disk),
 		WITH_SETTING(test_links_inside_are_refused),
 		WITH_SETTING(test_wrong_modes_and_owners),
+		WITH_SETTING(test_drop_is_shared_with_a_group),
 		WITH_SETTING(test_second_instance_is_refused),
 		WITH_SETTING(test_waits_for_the_roles_of_before),
 		WITH_SETTING(test_gives_up_when_asked),

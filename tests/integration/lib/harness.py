@@ -26,7 +26,7 @@ import time
 import traceback
 
 from . import proc
-from .daemon import Daemon, wait_for
+from .daemon import GMRELAYD, Daemon, wait_for
 from .fakegmail import FakeGmail
 from .pki import Pki
 
@@ -35,6 +35,7 @@ SANITIZED = os.environ.get("SANITIZED") == "yes"
 # and this one is for a whole scenario
 SCENARIO_SECONDS = int(os.environ.get("SCENARIO_SECONDS", "300"))
 LOG_TAIL_LINES = 60
+ORDINARY_UID = 64503
 _scenarios = []
 
 
@@ -137,6 +138,22 @@ class Test:
             wrong.append("left running: %s" % [proc.name(x) for x in strays])
         if wrong:
             raise AssertionError("; ".join(wrong))
+
+
+def as_ordinary_user(t, daemon):
+    """Arguments for start(): as somebody who is not root."""
+    if os.geteuid() != 0:
+        return {}
+    folder = os.path.dirname(os.path.abspath(GMRELAYD))
+    while folder != "/":
+        if not os.stat(folder).st_mode & 0o001:
+            t.skip("the build directory is root's alone")
+        folder = os.path.dirname(folder)
+    for path in (daemon.folder, daemon.password_file, daemon.config_file,
+                 daemon.log_file):
+        if os.path.exists(path):
+            os.chown(path, ORDINARY_UID, ORDINARY_UID)
+    return {"user": ORDINARY_UID, "group": ORDINARY_UID, "extra_groups": []}
 
 
 def attempt(wrong, step):

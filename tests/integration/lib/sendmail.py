@@ -5,7 +5,7 @@ import socket
 import subprocess
 import threading
 
-from .daemon import GMRELAYCTL, GMRELAYD
+from .daemon import GMRELAYCTL, GMRELAYD, RELAY_UID
 
 SANITIZED = os.environ.get("SANITIZED") == "yes"
 SENDMAIL = os.environ.get("GMRELAY_SENDMAIL") or os.path.join(
@@ -85,6 +85,72 @@ def install_setgid(t, gid):
     os.chown(path, 0, gid)
     os.chmod(path, 0o2755)
     return path
+
+
+def make_spool(daemon, gid):
+    """The spool as tmpfiles.d makes it: drop/ is of a group of its own."""
+    os.makedirs(daemon.spool, exist_ok=True)
+    os.chown(daemon.spool, 0, RELAY_UID)
+    os.chmod(daemon.spool, 0o751)
+    drop = os.path.join(daemon.spool, "drop")
+    os.makedirs(drop, exist_ok=True)
+    os.chown(drop, RELAY_UID, gid)
+    os.chmod(drop, 0o1770)
+    return drop
+
+
+class Installed(Sendmail):
+    """As it is installed: set-group-ID, with the paths it is built with. Each
+    run has a mount namespace of its own, where these are the daemon's, and
+    what is in places ({path: file}) lies over what is there."""
+
+    GID = USER_UID + 50
+
+    def __init__(self, t, daemon, uid=USER_UID, places=None):
+        super().__init__(t, daemon)
+        # LeakSanitizer fails in a program with raised rights: there the user
+        # has the group without them
+        self.gid = self.GID if SANITIZED else None
+        self.program = SENDMAIL if SANITIZED else install_setgid(t, self.GID)
+        self.drop = make_spool(daemon, self.GID)
+        self.uid = uid
+        self.places = places or {}
+        probe = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs",
+                                "tmpfs", "/run"], capture_output=True)
+        if probe.returncode != 0:
+            t.skip("mounts of one's own are refused here")
+
+    def script(self):
+        """Mounts, then becomes the user."""
+        lines = ["set -e"]
+        for path, here in (("/var/spool", self.daemon.spool),
+                           ("/run", self.daemon.folder)):
+            lines += ["mount -t tmpfs -o mode=755 tmpfs " + path,
+                      "mkdir %s/gmrelayd" % path,
+                      "mount --bind %s %s/gmrelayd" % (here, path)]
+        for path, file in self.places.items():
+            lines += ["if ! [ -e %s ]; then d=%s" % (path, path),
+                      'until [ -d "$d" ]; do d=$(dirname "$d"); done',
+                      'mount -t tmpfs -o mode=755 tmpfs "$d"',
+                      "mkdir -p $(dirname %s); >%s; fi" % (path, path),
+                      "mount --bind %s %s" % (file, path)]
+        lines.append('exec setpriv --reuid %d --regid %d --clear-groups '
+                     '"$@"' % (self.uid, self.gid or self.uid))
+        return "\n".join(lines)
+
+    def inside(self, *argv):
+        """argv, run by the user among these mounts."""
+        return ["unshare", "-m", "--propagation", "private", "sh", "-c",
+                self.script(), "sh"] + [str(x) for x in argv]
+
+    def argv(self, *args, name="sendmail"):
+        return self.inside(self.program, *args)
+
+    def by(self, uid):
+        """The same program, run by another user."""
+        other = object.__new__(Installed)
+        other.__dict__.update(self.__dict__, uid=uid)
+        return other
 
 
 class Script:

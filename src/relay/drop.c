@@ -1,0 +1,283 @@
+/*
+ * drop.c - takes in what users left in SPOOL/drop/ while the daemon was down.
+ *
+ * The loop looks whether there is anything, and waits for the kernel to tell of
+ * new names; a thread takes the files in, one connection each.
+ */
+#include "config.h"
+
+#include "relay/drop.h"
+
+#include "base/conf.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "base/util.h"
+#include "base/worker.h"
+#include "relay/drop_file.h"
+
+#include <event2/event.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+/* Of what inotify tells at a time; the names do not matter. */
+enum { EVENTS_SIZE = 4096 };
+
+struct drop {
+	struct event_base *base;
+	struct event *watch; /* NULL: the kernel does not tell */
+	struct event *timer;
+	struct worker *worker; /* NULL: nothing to do */
+	struct worker_job job;
+	struct drop_look look; /* the thread's while running */
+	bool running;
+	bool again; /* something came meanwhile */
+	bool draining;
+	bool waiting_told;
+	int delay_ms; /* 0: the receiver takes what comes */
+};
+
+static void look(struct drop *d);
+
+/* --- what came out -------------------------------------------------------- */
+
+static void log_outcome(struct drop *d, const struct drop_outcome *o)
+{
+	const unsigned uid = (unsigned)o->uid;
+	struct log_text name, why;
+
+	log_text(&name, o->name);
+	log_text(&why, o->why);
+	switch (o->fate) {
+	case DROP_TAKEN:
+		log_info("drop-taken file=%s uid=%u nrcpt=%zu", name.text, uid,
+			o->rcpt_count);
+		break;
+	case DROP_REFUSED:
+		log_warn("drop-refused file=%s uid=%u nrcpt=%zu reply=%s "
+			 "advice=\"a report was sent\"",
+			name.text, uid, o->rcpt_count, why.text);
+		break;
+	case DROP_SET_ASIDE:
+		log_warn("drop-set-aside file=%s uid=%u reason=%s advice=\"it "
+			 "is in drop/ with .refused behind its name: delete it "
+			 "when you have seen it\"",
+			name.text, uid, why.text);
+		break;
+	case DROP_LEFT_ALONE:
+		log_warn("foreign-file dir=drop name=%s advice=\"others there "
+			 "are not told\"",
+			name.text);
+		break;
+	default:
+		if (!d->waiting_told)
+			log_warn("drop-waits file=%s uid=%u reason=%s",
+				name.text, uid, why.text);
+		d->waiting_told = true;
+		break;
+	}
+}
+
+static bool is_waiting(const struct drop_outcome *o)
+{
+	return o->fate == DROP_LATER || o->fate == DROP_UNREACHABLE;
+}
+
+/* Goes through the outcomes. Returns whether something waits. */
+static bool judge(struct drop *d)
+{
+	bool waits = false, progress = false;
+	size_t i;
+
+	for (i = 0; i < d->look.count; i++) {
+		log_outcome(d, &d->look.outcomes[i]);
+		waits |= is_waiting(&d->look.outcomes[i]);
+		progress |= d->look.outcomes[i].fate == DROP_TAKEN;
+	}
+	if (progress || !waits)
+		d->delay_ms = 0;
+	if (progress)
+		d->waiting_told = false;
+	return waits;
+}
+
+static void wait_a_while(struct drop *d)
+{
+	struct timeval delay;
+
+	d->delay_ms = d->delay_ms == 0 ? DROP_DELAY_FIRST_MS : 2 * d->delay_ms;
+	if (d->delay_ms > DROP_DELAY_MAX_MS)
+		d->delay_ms = DROP_DELAY_MAX_MS;
+	delay.tv_sec = d->delay_ms / 1000;
+	delay.tv_usec = d->delay_ms % 1000 * 1000;
+	event_add(d->timer, &delay);
+}
+
+/* --- looks ---------------------------------------------------------------- */
+
+static struct drop *of_job(struct worker_job *job)
+{
+	return (struct drop *)(void *)((char *)job -
+				       offsetof(struct drop, job));
+}
+
+static void run(struct worker_job *job)
+{
+	drop_look_run(&of_job(job)->look);
+}
+
+static void done(struct worker_job *job)
+{
+	struct drop *d = of_job(job);
+	bool waits = judge(d);
+
+	d->running = false;
+	if (d->draining)
+		return;
+	if (waits && !d->again)
+		wait_a_while(d);
+	else if (d->look.more || d->again)
+		look(d);
+	else
+		/* on the loop's next turn: the thread is not ended from here */
+		event_active(d->timer, 0, 0);
+}
+
+static void look(struct drop *d)
+{
+	struct log_text text;
+	struct err err;
+
+	d->again = d->running;
+	if (d->running || d->draining)
+		return;
+	if (d->worker == NULL)
+		d->worker = worker_new(d->base, "gm-drop", &err);
+	if (d->worker == NULL) {
+		log_err("drop-failed reason=%s", log_text(&text, err.text));
+		wait_a_while(d);
+		return;
+	}
+	event_del(d->timer);
+	d->running = true;
+	worker_submit(d->worker, &d->job);
+}
+
+/* Time to look again; or, without a time-out, to end the idle thread. */
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct drop *d = arg;
+
+	(void)fd;
+	if ((what & EV_TIMEOUT) != 0)
+		look(d);
+	else if (!d->running)
+		worker_free(&d->worker);
+}
+
+static void on_names(evutil_socket_t fd, short what, void *arg)
+{
+	char events[EVENTS_SIZE];
+	ssize_t n;
+
+	(void)what;
+	do
+		n = read(fd, events, sizeof(events));
+	while (n > 0 || (n < 0 && errno == EINTR));
+	look(arg);
+}
+
+/* --- beginning and end ---------------------------------------------------- */
+
+/* A name appears when a file is whole; nothing else is of interest. */
+static int watch(struct drop *d, const char *spool, struct err *err)
+{
+	char path[PATH_MAX];
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(err, "inotify");
+	if (snprintf(path, sizeof(path), "%s/drop", spool) >= (int)sizeof(path))
+		path[0] = '\0';
+	if (inotify_add_watch(fd, path, IN_MOVED_TO | IN_ONLYDIR) >= 0)
+		d->watch = event_new(
+			d->base, fd, EV_READ | EV_PERSIST, on_names, d);
+	if (d->watch == NULL || event_add(d->watch, NULL) != 0) {
+		err_errno(err, "%s", path);
+		close(fd);
+		return -1;
+	}
+	return 0;
+}
+
+struct drop *drop_new(struct event_base *base, const struct role *role,
+	int spool_fd, struct err *err)
+{
+	struct drop *d = xcalloc(1, sizeof(*d));
+	struct log_text text;
+
+	d->base = base;
+	d->job.run = run;
+	d->job.done = done;
+	drop_look_init(&d->look);
+	d->look.conf = role->conf;
+	d->look.names = role->names;
+	d->look.tell_strays = true;
+	d->look.dir_fd = openat(spool_fd, "drop",
+		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	d->timer = event_new(base, -1, 0, on_timer, d);
+	if (d->look.dir_fd < 0 || d->timer == NULL) {
+		err_errno(err, "drop");
+		drop_free(&d);
+		return NULL;
+	}
+	/* first the watch: what comes after the look is seen */
+	if (watch(d, role->conf->spool, err) != 0)
+		log_warn("drop-failed reason=%s advice=\"what is left there "
+			 "is taken in at the next start or reload\"",
+			log_text(&text, err->text));
+	if (!drop_look_is_empty(&d->look))
+		look(d);
+	return d;
+}
+
+void drop_drain(struct drop *d)
+{
+	d->draining = true;
+	event_del(d->timer);
+	drop_look_stop(&d->look, false);
+}
+
+bool drop_idle(const struct drop *d)
+{
+	return !d->running;
+}
+
+void drop_free(struct drop **dp)
+{
+	struct drop *d = *dp;
+
+	*dp = NULL;
+	if (d == NULL)
+		return;
+	d->draining = true;
+	drop_look_stop(&d->look, true);
+	worker_free(&d->worker);
+	if (d->watch != NULL) {
+		close(event_get_fd(d->watch));
+		event_free(d->watch);
+	}
+	if (d->timer != NULL)
+		event_free(d->timer);
+	if (d->look.dir_fd >= 0)
+		close(d->look.dir_fd);
+	drop_look_free(&d->look);
+	free(d);
+}

@@ -1,0 +1,41 @@
+/*
+ * drop.h - takes in what users left in SPOOL/drop/ while the daemon was down.
+ * Used by:    relay/relay.
+ * Invariant:  a file goes when the receiver has said 250 for all of it, or its
+ *             sender was told why not; else it stays, at worst under another
+ *             name. What is in a file reaches the receiver by SMTP alone.
+ * Blocks:     never; a thread does the work, and there is none while drop/ is
+ *             empty.
+ * Source:     gmrelayd-spool(5), "Dropped messages".
+ */
+#ifndef GMRELAY_RELAY_DROP_H
+#define GMRELAY_RELAY_DROP_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+struct drop;
+struct event_base;
+struct role;
+
+/* How long mail waits in drop/ that the receiver does not take for now: the
+ * first time, doubling up to the second. */
+#define DROP_DELAY_FIRST_MS 5000
+#define DROP_DELAY_MAX_MS   (5 * 60 * 1000)
+
+/* Begins to look after SPOOL/drop/, whose directory is below spool_fd. Returns
+ * NULL with err. */
+struct drop *drop_new(struct event_base *base, const struct role *role,
+	int spool_fd, struct err *err);
+
+/* Begins no further message. */
+void drop_drain(struct drop *d);
+
+/* True when nothing is under way. */
+bool drop_idle(const struct drop *d);
+
+/* Ends what is under way, by breaking it off; NULL is fine. */
+void drop_free(struct drop **d);
+
+#endif

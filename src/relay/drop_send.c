@@ -1,0 +1,302 @@
+/*
+ * drop_send.c - a dropped message to the receiver, and word of it to its
+ * sender.
+ */
+#include "config.h"
+
+#include "relay/drop_internal.h"
+
+#include "base/conf.h"
+#include "base/util.h"
+#include "proto/header.h"
+#include "proto/line.h"
+#include "proto/local.h"
+#include "relay/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { HOST_MAX = 255 };
+
+/* --- connections that drop_look_stop() can end ---------------------------- */
+
+/* Lends fd to drop_look_stop(). Returns false when it came before. */
+static bool lend(struct drop_look *look, int fd)
+{
+	bool go_on;
+
+	pthread_mutex_lock(&look->mutex);
+	go_on = !look->stop;
+	/* a descriptor of our own: the client closes its one */
+	if (go_on)
+		look->connection = dup(fd);
+	pthread_mutex_unlock(&look->mutex);
+	return go_on;
+}
+
+static void take_back(struct drop_look *look)
+{
+	pthread_mutex_lock(&look->mutex);
+	if (look->connection >= 0)
+		close(look->connection);
+	look->connection = -1;
+	pthread_mutex_unlock(&look->mutex);
+}
+
+void drop_look_stop(struct drop_look *look, bool break_off)
+{
+	pthread_mutex_lock(&look->mutex);
+	look->stop = true;
+	if (break_off && look->connection >= 0)
+		shutdown(look->connection, SHUT_RDWR);
+	pthread_mutex_unlock(&look->mutex);
+}
+
+/* As submit_deliver(). Returns 0 when nothing is open; -1 with err, and
+ * *reached_out tells whether anybody answered. */
+static int deliver(struct drop_look *look, struct submit_message *m,
+	bool *reached_out, struct err *err)
+{
+	size_t before, left = submit_count(m, SUBMIT_OPEN);
+	char host[HOST_MAX + 1];
+	int fd, rc;
+
+	if (gethostname(host, sizeof(host)) != 0)
+		host[0] = '\0';
+	host[HOST_MAX] = '\0';
+	*reached_out = false;
+	do {
+		before = left;
+		fd = submit_connect(look->conf->submit, err);
+		if (fd < 0)
+			return -1;
+		if (!lend(look, fd)) {
+			close(fd);
+			return err_set(err, ERR_LIMIT, "stopping");
+		}
+		*reached_out = true;
+		rc = submit_send(
+			fd, host[0] != '\0' ? host : "localhost", m, err);
+		take_back(look);
+		left = submit_count(m, SUBMIT_OPEN);
+	} while (rc != 0 && left > 0 && left < before);
+	return rc;
+}
+
+/* --- word to the sender --------------------------------------------------- */
+
+/* What was refused, as a report wants to know it. */
+struct refusals {
+	struct envelope *env;
+	const struct submit_message *message;
+	char first[DROP_WHY_MAX];
+	bool no_memory;
+};
+
+static void on_refused(void *arg, size_t i, const struct reply *reply)
+{
+	struct refusals *r = arg;
+	char text[ENVELOPE_REPLY_MAX];
+
+	reply_print(reply, text, sizeof(text));
+	if (r->first[0] == '\0')
+		snprintf(r->first, sizeof(r->first), "%.*s", DROP_WHY_MAX - 1,
+			text);
+	if (envelope_add_rcpt(r->env, r->message->rcpts[i]) != 0 ||
+		envelope_set_reply(
+			&r->env->rcpts[r->env->rcpt_count - 1], text) != 0) {
+		r->no_memory = true;
+		return;
+	}
+	r->env->rcpts[r->env->rcpt_count - 1].state = RCPT_FAILED;
+}
+
+/* The sender as the receiver would write it. */
+static int find_sender(
+	const struct drop_look *look, const char *text, struct address *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (*text == '\0')
+		return 0;
+	if (address_parse(out, text, strlen(text), true, NULL) != 0)
+		return -1;
+	return local_qualify(out, local_domain(look->names), NULL);
+}
+
+static int describe(struct refusals *r, const struct drop_look *look,
+	const struct drop_mail *mail)
+{
+	const struct submit_message *m = &mail->message;
+	struct address from;
+
+	r->message = m;
+	r->env = envelope_new();
+	if (r->env == NULL || find_sender(look, m->from, &from) != 0)
+		return -1;
+	r->env->arrived_s = clock_wall_s();
+	r->env->size = submit_size(m);
+	snprintf(r->env->client, sizeof(r->env->client), "uid %u",
+		(unsigned)mail->uid);
+	return envelope_set_reverse_path(r->env, from.text);
+}
+
+static void read_header(const char *data, size_t len, struct header_block *out)
+{
+	struct line_splitter splitter;
+	struct line line;
+	size_t at = 0;
+
+	header_block_init(out);
+	line_splitter_init(&splitter, REPORT_HEADERS_MAX);
+	while (!out->ended &&
+		line_split(&splitter, data + at, len - at, &line) > 0) {
+		header_block_add(out, line.text, line.len);
+		at += line.used;
+	}
+}
+
+/* The header of the message, which a report quotes. */
+static struct content *quoted(const struct submit_part *part)
+{
+	struct header_block header;
+	struct buf text, block;
+	char *to;
+	ssize_t n = -1;
+
+	buf_init(&text, REPORT_HEADERS_MAX);
+	buf_init(&block, REPORT_HEADERS_MAX);
+	to = buf_reserve(&text, REPORT_HEADERS_MAX - 1);
+	if (to != NULL)
+		n = pread_full(
+			part->fd, to, REPORT_HEADERS_MAX - 1, part->offset);
+	if (n > 0) {
+		read_header(to, (size_t)n, &header);
+		/* what does not fit is not quoted */
+		(void)buf_add(&block, header.text.data, header.text.len);
+		header_block_free(&header);
+	}
+	buf_free(&text);
+	return content_of_buf(&block, 0);
+}
+
+static int write_report(const struct drop_look *look,
+	const struct drop_mail *mail, const struct refusals *r, const char *to,
+	struct buf *out)
+{
+	struct report report = {
+		.kind = REPORT_FAILED,
+		.original = r->env,
+		.content = quoted(&mail->message.parts[0]),
+		.to = to,
+		.from = look->conf->accounts[0].username,
+		.hostname = look->names->host,
+		.id = random_u64(),
+		.now_s = clock_wall_s(),
+		.expire_s = -1,
+	};
+	int rc = report_write(&report, out, NULL);
+
+	content_free(&report.content);
+	return rc;
+}
+
+static void ignore_refusal(void *arg, size_t i, const struct reply *reply)
+{
+	(void)arg;
+	(void)i;
+	(void)reply;
+}
+
+/* Returns what became of the report: TAKEN, LATER or, when there is nobody to
+ * be told, SET_ASIDE. */
+static enum drop_fate tell_sender(struct drop_look *look,
+	const struct drop_mail *mail, const struct refusals *r)
+{
+	unsigned char fate = SUBMIT_OPEN;
+	struct address scratch;
+	const char *to = report_recipient(r->env, look->names, &scratch);
+	struct submit_message m = {
+		.from = "",
+		.rcpts = &to,
+		.rcpt_count = 1,
+		.fates = &fate,
+		.on_refused = ignore_refusal,
+		.part_count = 1,
+	};
+	enum drop_fate result = DROP_LATER;
+	struct buf text;
+	bool reached;
+
+	if (to == NULL)
+		return DROP_SET_ASIDE;
+	buf_init(&text, REPORT_SIZE_MAX);
+	if (write_report(look, mail, r, to, &text) == 0) {
+		m.parts[0].data = text.data;
+		m.parts[0].len = text.len;
+		(void)deliver(look, &m, &reached, NULL);
+		if (fate == SUBMIT_TAKEN)
+			result = DROP_TAKEN;
+		else if (fate == SUBMIT_REFUSED)
+			result = DROP_SET_ASIDE;
+	}
+	buf_free(&text);
+	return result;
+}
+
+/* --- one message ---------------------------------------------------------- */
+
+static void turn(
+	struct submit_message *m, enum submit_fate from, enum submit_fate to)
+{
+	size_t i;
+
+	for (i = 0; i < m->rcpt_count; i++)
+		if (m->fates[i] == from)
+			m->fates[i] = (unsigned char)to;
+}
+
+/* Some were refused: the sender is to know before they are done with. */
+static void settle_refused(struct drop_look *look, struct drop_mail *mail,
+	const struct refusals *r, struct drop_outcome *out)
+{
+	struct submit_message *m = &mail->message;
+	const bool others = submit_count(m, SUBMIT_OPEN) > 0;
+	enum drop_fate told =
+		r->no_memory ? DROP_LATER : tell_sender(look, mail, r);
+
+	snprintf(out->why, sizeof(out->why), "%s", r->first);
+	if (told == DROP_TAKEN) {
+		turn(m, SUBMIT_REFUSED, SUBMIT_TAKEN);
+		out->fate = others ? DROP_LATER : DROP_REFUSED;
+	} else {
+		turn(m, SUBMIT_REFUSED, SUBMIT_OPEN);
+		out->fate = others ? DROP_LATER : told;
+	}
+}
+
+void drop_send(struct drop_look *look, struct drop_mail *mail,
+	struct drop_outcome *out)
+{
+	struct submit_message *m = &mail->message;
+	struct refusals refusals = {.first = ""};
+	struct err err = {.text = "out of memory"};
+	bool reached = true;
+	int rc = -1;
+
+	m->on_refused = on_refused;
+	m->arg = &refusals;
+	if (describe(&refusals, look, mail) == 0)
+		rc = deliver(look, m, &reached, &err);
+	out->fate = rc == 0   ? DROP_TAKEN
+		    : reached ? DROP_LATER
+			      : DROP_UNREACHABLE;
+	if (rc != 0)
+		snprintf(out->why, sizeof(out->why), "%.*s", DROP_WHY_MAX - 1,
+			err.text);
+	if (submit_count(m, SUBMIT_REFUSED) > 0)
+		settle_refused(look, mail, &refusals, out);
+	envelope_free(&refusals.env);
+}
