@@ -28,6 +28,8 @@ def ask(path, command, timeout=30, **arguments):
                 answer.append(json.loads(line))
                 if answer[-1].get("done"):
                     break
+    if answer and answer[-1].get("asked"):
+        return answer  # a reload that was taken ends the connection
     if not answer or not answer[-1].get("done"):
         raise AssertionError("control %s: no end of the answer" % command)
     if "error" in answer[-1]:
