@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -505,6 +506,28 @@ def much_and_byte_by_byte(t):
         client.sock.settimeout(20)
         t.equal(client.sock.recv(10), b"", "a clean end of TLS")
     t.true(fake.wait_messages(1)[0].data.endswith(body), "every byte")
+
+
+@scenario
+def what_tls_has_read_ahead_is_not_forgotten(t):
+    """The receiver looks at 77824 octets in a turn. What is beyond, of the last
+    record, waits inside of TLS, where the socket does not show it."""
+    fake, daemon = ready(t)
+    daemon.start()
+    receiver = daemon.roles()["receiver"]
+    line = b"NOOP " + b"x" * 500 + b"\r\n"
+    for count in (154, 160):
+        with daemon.client() as client:
+            client.ehlo()
+            client.starttls(trusting(fake))
+            client.ehlo()
+            os.kill(receiver, signal.SIGSTOP)  # so that all of it is there
+            try:
+                client.send(line * count)
+            finally:
+                os.kill(receiver, signal.SIGCONT)
+            for _ in range(count):
+                t.equal(client.reply().code, 250, "NOOP")
 
 
 if __name__ == "__main__":
