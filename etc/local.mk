@@ -10,6 +10,7 @@ EXTRA_DIST += \
 dist_man_MANS = \
 	man/gmrelay-sendmail.1 \
 	man/gmrelayctl.8 \
+	man/gmrelayd-clients.7 \
 	man/gmrelayd-spool.5 \
 	man/gmrelayd.8 \
 	man/gmrelayd.conf.5

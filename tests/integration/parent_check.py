@@ -85,6 +85,24 @@ def every_problem_is_told_with_its_line(t):
 
 
 @scenario
+def the_examples_of_the_guide_are_good(t):
+    top = os.environ.get("top_srcdir") or os.path.join(
+        os.path.dirname(os.path.abspath(__file__)), "../..")
+    with open(os.path.join(top, "man/gmrelayd-clients.7"),
+              encoding="utf-8") as file:
+        blocks = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", file.read(),
+                            re.MULTILINE | re.DOTALL)
+    blocks = [x for x in blocks if "client {" in x]
+    t.true(len(blocks) >= 2, "examples with a client: %d" % len(blocks))
+    for block in blocks:
+        daemon = t.daemon(t.fake(), postmaster="admin@example.org",
+                          listen=None if "listen =" in block else ["*:2525"])
+        daemon.write_config(block + daemon.config_text())
+        done = run("-t", "-c", daemon.config_file)
+        t.equal((done.returncode, done.stderr), (0, ""), block)
+
+
+@scenario
 def a_file_that_is_not_there(t):
     done = run("-t", "-c", t.path("none.conf"))
     t.equal(done.returncode, 1, "exit status")

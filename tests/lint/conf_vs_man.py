@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """conf_vs_man.py [TOP] - every setting is a row of the schema in conf.c, an .It
 entry of gmrelayd.conf(5) and a line of etc/gmrelayd.conf, in the same kind of
-section and with the same default. Prints what differs; exits 1 then."""
+section and with the same default; the guide gmrelayd-clients(7) names no other.
+Prints what differs; exits 1 then."""
 import os
 import re
 import sys
@@ -9,6 +10,7 @@ import sys
 SCHEMA = "src/base/conf.c"
 MANUAL = "man/gmrelayd.conf.5"
 SAMPLE = "etc/gmrelayd.conf"
+GUIDE = "man/gmrelayd-clients.7"
 
 ROW = re.compile(
     r'^\t\{"([^"]+)",\s*"([^"]*)",\s*(ONE|LIST),\s*'
@@ -92,12 +94,21 @@ def compare(schema, other, name):
     return wrong
 
 
+def unknown_in_guide(schema, text):
+    """Settings that the guide names and that there are not."""
+    known = {name for _, name in schema} | {"account", "client"}
+    return ["%s: there is no setting %s" % (GUIDE, name)
+            for name in re.findall(r"^\.Ic (\S+)", text, re.MULTILINE)
+            if name not in known]
+
+
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     top = sys.argv[1] if len(sys.argv) > 1 else os.path.join(here, "../..")
     schema = from_schema(read(top, SCHEMA))
     wrong = compare(schema, from_manual(read(top, MANUAL)), MANUAL)
     wrong += compare(schema, from_sample(read(top, SAMPLE)), SAMPLE)
+    wrong += unknown_in_guide(schema, read(top, GUIDE))
     print("\n".join(wrong), end="\n" if wrong else "")
     return 1 if wrong else 0
 
