@@ -346,7 +346,7 @@ static int world_new(void **state)
 static int world_free(void **state)
 {
 	static const char *const names[] = {"journal", "large", "queue",
-		"failed", "state", "empty", "lock", "roles", ""};
+		"failed", "state", "empty", "drop", "lock", "roles", ""};
 	struct world *w = *state;
 	char path[128];
 	size_t i;
