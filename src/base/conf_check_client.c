@@ -88,6 +88,18 @@ static void check_tls(const struct conf_check *c, unsigned section)
 			"tls-key");
 }
 
+static void check_lf_dot(const struct conf_check *c, unsigned section)
+{
+	const struct conf_client *client = client_of(c, section);
+
+	if (conf_check_good(c, section, "lf-dot") &&
+		conf_check_good(c, section, "syntax") && client->lf_dot &&
+		client->syntax == CONF_SYNTAX_STRICT)
+		conf_warning(c->report, conf_check_line(c, section, "lf-dot"),
+			"lf-dot is of no use with syntax = \"strict\", which "
+			"refuses bare line feeds");
+}
+
 /* Passwords of ours cross the network under TLS, or not at all. */
 static void check_auth(const struct conf_check *c, unsigned section)
 {
@@ -200,6 +212,7 @@ void conf_check_clients(const struct conf_check *c)
 		check_networks,
 		check_account,
 		check_tls,
+		check_lf_dot,
 		check_auth,
 		check_overlap,
 	};

@@ -10,6 +10,9 @@
  * stand; the CRLF of the DATA command itself counts as their beginning.
  * Whatever else looks like an end is text: it leaves with CRLF as its line ends
  * and the lone dot doubled, so the next server sees no end there either.
+ *
+ * With lf_dot such a line is held back as long as it is the last one: whether
+ * it was the end is not told by bytes but by time, and for the caller to say.
  */
 #include "config.h"
 
@@ -23,6 +26,7 @@ enum state {
 	STATE_START,    /* of a line, after CRLF or at the very beginning */
 	STATE_LF_START, /* of a line, after LF without CR */
 	STATE_DOT,      /* behind a dot in STATE_START; the dot is dropped */
+	STATE_LF_DOT,   /* the same in STATE_LF_START */
 	STATE_TEXT,     /* within a line */
 };
 
@@ -129,9 +133,12 @@ static int take_lf(struct body_decoder *d)
 		d->bare_lf = true;
 	if (d->cr_run > 1)
 		d->bare_cr = true;
+	d->lone_dot = d->lf_dot &&
+		      (d->state == STATE_DOT || d->state == STATE_LF_DOT);
 	d->state = d->cr_run > 0 ? STATE_START : STATE_LF_START;
 	d->cr_run = 0;
-	hand_on_held(d);
+	if (!d->lone_dot)
+		hand_on_held(d);
 	return 0;
 }
 
@@ -152,7 +159,7 @@ static size_t take_text(struct body_decoder *d, const char *p, size_t len)
 	settle_bare_crs(d);
 	if (d->mode == BODY_DATA && *p == '.' &&
 		(d->state == STATE_START || d->state == STATE_LF_START)) {
-		d->state = d->state == STATE_START ? STATE_DOT : STATE_TEXT;
+		d->state = d->state == STATE_START ? STATE_DOT : STATE_LF_DOT;
 		return 1;
 	}
 	while (n < len && p[n] != '\r' && p[n] != '\n' && p[n] != '\0') {
@@ -211,6 +218,7 @@ static int take_whole_line(
 	if (d->mode == BODY_DATA && n > 0 && *p == '.') {
 		if (n == 1 && crlf && d->state == STATE_START)
 			return 1;
+		d->lone_dot = n == 1 && d->lf_dot;
 		p++;
 		n--;
 	}
@@ -219,7 +227,8 @@ static int take_whole_line(
 	if (!crlf)
 		d->bare_lf = true;
 	d->state = crlf ? STATE_START : STATE_LF_START;
-	hand_on(d, p, n);
+	if (!d->lone_dot)
+		hand_on(d, p, n);
 	return 0;
 }
 
@@ -230,6 +239,11 @@ int body_decoder_feed(
 	int ended = 0;
 
 	while (at < len && !ended) {
+		if (d->lone_dot) {
+			/* text, after all: the dot is removed */
+			d->lone_dot = false;
+			hand_on(d, "", 0);
+		}
 		used = 0;
 		/* Only where a line begins, so that no byte is searched for LF
 		 * twice. */
@@ -244,8 +258,17 @@ int body_decoder_feed(
 	return ended;
 }
 
+bool body_decoder_may_end(const struct body_decoder *d)
+{
+	return d->lone_dot;
+}
+
 void body_decoder_end(struct body_decoder *d)
 {
+	if (d->mode == BODY_DATA) {
+		d->lone_dot = false;
+		return;
+	}
 	settle_bare_crs(d);
 	if (d->state == STATE_DOT || d->held.len > 0)
 		hand_on_held(d);

@@ -17,7 +17,8 @@
 #define TEXT_LINE_MAX (64 * 1024) /* without line end */
 
 enum body_mode {
-	BODY_DATA, /* dots removed; CRLF.CRLF, and nothing else, ends */
+	BODY_DATA, /* dots removed; CRLF.CRLF, and nothing else, ends (but see
+		      lf_dot) */
 	BODY_BDAT, /* no dots; the end is told by body_decoder_end() */
 };
 
@@ -39,6 +40,7 @@ typedef void body_line_fn(void *arg, const char *text, size_t len);
 struct body_decoder {
 	enum body_mode mode;
 	bool in_header;            /* true at the start */
+	bool lf_dot;               /* see body_decoder_may_end(); DATA alone */
 	bool eight_bit;            /* a byte above 127 was seen */
 	bool bare_lf;              /* a line ended in LF alone */
 	bool bare_cr;              /* CR elsewhere than right before LF */
@@ -46,8 +48,9 @@ struct body_decoder {
 	body_line_fn *on_line;
 	void *arg;
 	struct buf held; /* the line begun in earlier bytes */
-	int state;       /* private to body.c, as is: */
+	int state;       /* private to body.c, as are: */
 	size_t cr_run;   /* CRs whose meaning the next byte tells */
+	bool lone_dot;   /* such a line came last, and was not handed on */
 };
 
 /* Starts with the first byte after the DATA or BDAT command. */
@@ -61,7 +64,14 @@ void body_decoder_init(struct body_decoder *d, enum body_mode mode,
 int body_decoder_feed(
 	struct body_decoder *d, const char *data, size_t len, size_t *used_out);
 
-/* The last BDAT chunk has been fed: hands on a last line without line end. */
+/* With lf_dot, set before the first byte: true when all that was fed ends with
+ * a line of one dot, by whatever line ends, which was no end of data. It is
+ * none if anything follows: the caller is to wait before it takes it for one,
+ * by calling body_decoder_end(). Some devices end each line in LF. */
+bool body_decoder_may_end(const struct body_decoder *d);
+
+/* The last BDAT chunk has been fed: hands on a last line without line end. In
+ * DATA: the lone dot that came last was the end. */
 void body_decoder_end(struct body_decoder *d);
 
 void body_decoder_free(struct body_decoder *d);

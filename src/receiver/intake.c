@@ -159,6 +159,7 @@ struct intake *intake_new(const struct intake_setup *setup, enum body_mode mode)
 	in->setup = setup;
 	in->id = draft_id(in->draft);
 	body_decoder_init(&in->decoder, mode, on_line, in);
+	in->decoder.lf_dot = setup->lf_dot && mode == BODY_DATA;
 	header_block_init(&in->header);
 	return in;
 }
@@ -191,6 +192,11 @@ int intake_feed(
 
 	check_decoder(in);
 	return ended;
+}
+
+bool intake_may_end(const struct intake *in)
+{
+	return body_decoder_may_end(&in->decoder);
 }
 
 bool intake_waits(const struct intake *in)
@@ -226,8 +232,7 @@ enum rx_reply intake_problem(const struct intake *in)
 
 void intake_end(struct intake *in)
 {
-	if (in->decoder.mode == BODY_BDAT)
-		body_decoder_end(&in->decoder);
+	body_decoder_end(&in->decoder);
 	check_decoder(in);
 	if (in->problem == RX_NONE && !in->header_done)
 		finish_header(in);

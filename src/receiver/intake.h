@@ -49,6 +49,7 @@ struct intake_setup {
 	const struct sender_policy *sender;
 	const char *from_address; /* for a missing From */
 	bool smtputf8;            /* the client asked for it */
+	bool lf_dot;              /* see intake_may_end() */
 };
 
 /* Starts a message; its id is drawn now. Returns NULL without memory. */
@@ -63,6 +64,10 @@ void intake_free(struct intake **in);
  * returns 1. */
 int intake_feed(
 	struct intake *in, const char *data, size_t len, size_t *used_out);
+
+/* True when what came last may be the end, if nothing follows for a while (see
+ * body_decoder_may_end()): then intake_end(). */
+bool intake_may_end(const struct intake *in);
 
 /* True when no more should be fed before on_resume. */
 bool intake_waits(const struct intake *in);

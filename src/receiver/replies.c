@@ -140,6 +140,9 @@ static const struct reply_row rows[RX_REPLY_COUNT] = {
 	[RX_TRANSACTION_TOO_LONG] = ROW(421, "4.4.2",
 		"this message took too long, closing"),
 	[RX_TOO_MANY_ERRORS] = ROW(421, "4.7.0", "too many errors, closing"),
+	[RX_ONLY_QUIT] = ROW(421, "4.3.2",
+		"a message that ends with a bare LF is the last of its "
+		"connection, closing"),
 	[RX_HTTP] = ROW(421, "4.7.0", "this is SMTP, not HTTP, closing"),
 };
 /* clang-format on */

@@ -37,6 +37,7 @@ void session_shared_init(struct session_shared *shared)
 	census_init(&shared->census, shared->counters->clients);
 	shared->idle_timeout.tv_sec = (time_t)(ms / 1000);
 	shared->idle_timeout.tv_usec = (suseconds_t)(ms % 1000 * 1000);
+	shared->lf_dot_wait.tv_sec = SESSION_LF_DOT_WAIT_MS / 1000;
 	shared->turn = xcalloc(1, SESSION_TURN_MAX);
 	buf_init(&shared->scratch, INTAKE_HEADER_MAX);
 }
@@ -121,8 +122,13 @@ void session_wait_writable(struct session *s)
 
 static void start_reading(struct session *s)
 {
-	const struct timeval wait = session_tls_wait(s);
+	const bool brief = session_text_may_end(s);
+	const struct timeval wait =
+		brief ? s->shared->lf_dot_wait : session_tls_wait(s);
 
+	if (s->reading && s->brief != brief)
+		session_stop_reading(s);
+	s->brief = brief;
 	if (!s->reading) {
 		if (event_add(s->read_event, &wait) == 0)
 			s->reading = true;
@@ -385,6 +391,9 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		next = session_tls_event(s, (what & EV_TIMEOUT) != 0);
 	} else if ((what & EV_READ) != 0) {
 		next = read_and_take(s);
+	} else if (session_text_may_end(s)) {
+		session_end_by_dot(s);
+		next = SESSION_CONTINUE;
 	} else {
 		session_reply(s, RX_IDLE_TOO_LONG);
 		next = SESSION_CLOSE;

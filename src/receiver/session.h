@@ -42,6 +42,9 @@ struct receiver_counters;
 #define SESSION_OUTPUT_MAX   (SESSION_OUTPUT_PAUSE + 4 * RX_TEXT_MAX)
 /* Errors since the last message that was accepted; one more is the last. */
 #define SESSION_ERRORS_MAX 10
+/* With lf-dot: as long nothing must follow a lone dot that ends a message. A
+ * device waits for its answer, few for less than ten seconds. */
+#define SESSION_LF_DOT_WAIT_MS (3 * 1000)
 /* For the last reply to leave. */
 #define SESSION_CLOSE_WAIT_MS (10 * 1000)
 #define SESSION_HOST_MAX      255
@@ -93,6 +96,7 @@ struct session_shared {
 	struct clients clients;
 	struct census census;
 	struct timeval idle_timeout;
+	struct timeval lf_dot_wait;
 	char host[SESSION_HOST_MAX + 1];      /* by that name we go */
 	char id_domain[SESSION_HOST_MAX + 1]; /* for Message-IDs */
 	char *turn;                           /* SESSION_TURN_MAX bytes */
@@ -135,6 +139,8 @@ struct session {
 	bool gone;       /* nobody is there to be answered */
 	bool spoke;      /* a command came */
 	bool polite;     /* said QUIT */
+	bool only_quit;  /* is taken from now on: see session_end_by_dot() */
+	bool brief;      /* read_event is armed with lf_dot_wait */
 	bool esmtp;
 	bool logged_in;
 	bool secret; /* what was read in this turn is part of a login */

@@ -22,6 +22,15 @@ enum session_next session_take_data(
 enum session_next session_take_chunk(
 	struct session *s, const char *data, size_t len, size_t *used);
 
+/* True while a text may have ended with a lone dot, by the setting lf-dot: only
+ * if nothing more comes for SESSION_LF_DOT_WAIT_MS. */
+bool session_text_may_end(const struct session *s);
+
+/* Nothing came: that was the end. A client that was only slow would now say
+ * text instead of commands, and somebody who knows that could make it say
+ * commands that are no client's: so nothing but QUIT is taken afterwards. */
+void session_end_by_dot(struct session *s);
+
 void session_greet(struct session *s);
 
 /* Calls back when something can be sent. */

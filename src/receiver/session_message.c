@@ -114,6 +114,18 @@ enum session_next session_take_data(
 	return SESSION_CONTINUE;
 }
 
+bool session_text_may_end(const struct session *s)
+{
+	return s->state == SESSION_DATA && intake_may_end(s->mail.intake);
+}
+
+void session_end_by_dot(struct session *s)
+{
+	s->quirks |= QUIRK_BIT(QUIRK_LF_DOT);
+	s->only_quit = true;
+	end_message(s);
+}
+
 /* RFC 3030 section 2: one reply a chunk. After one that failed, and was not the
  * last, the transaction stays until RSET. */
 static void end_chunk(struct session *s)
@@ -230,6 +242,7 @@ int session_begin_message(struct session *s, enum body_mode mode)
 	setup->protocol = protocol_name(s);
 	if (session_tls_is_on(s))
 		tls_conn_describe(s->transport.tls, setup->tls);
+	setup->lf_dot = s->profile->lf_dot;
 	setup->id_domain = s->shared->id_domain;
 	setup->address_domain = local_domain(s->shared->names);
 	setup->sender = &account_of(s)->sender;

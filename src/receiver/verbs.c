@@ -357,6 +357,10 @@ enum session_next verbs_dispatch(
 	if (is_too_early(s, verb, more) &&
 		!tolerance_permits(s, QUIRK_BIT(QUIRK_EARLY_PIPELINING)))
 		return SESSION_CLOSE;
+	if (s->only_quit && verb->run != verb_quit) {
+		session_reply(s, RX_ONLY_QUIT);
+		return SESSION_CLOSE;
+	}
 	refusal = state_refusal(s, verb);
 	if (refusal == RX_NONE)
 		return verb->run(s, &command);

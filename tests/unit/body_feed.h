@@ -22,7 +22,7 @@ enum { OUT_MAX = 1024 * 1024 };
 /* How a vector is fed. */
 enum way { WHOLE, BYTES, SPLIT, RANDOM };
 
-enum { HEADER = 1, BDAT = 2 };
+enum { HEADER = 1, BDAT = 2, LF_DOT = 4 };
 
 static void on_line(void *arg, const char *text, size_t len)
 {
@@ -42,6 +42,7 @@ static void start(struct body_decoder *d, struct buf *out, unsigned flags)
 		d, (flags & BDAT) != 0 ? BODY_BDAT : BODY_DATA, on_line, out);
 	assert_true(d->in_header);
 	d->in_header = (flags & HEADER) != 0;
+	d->lf_dot = (flags & LF_DOT) != 0;
 }
 
 /* Feeds a copy of exactly len bytes, so that a sanitizer sees every byte read

@@ -122,6 +122,107 @@ static void test_vectors(void **state)
 	}
 }
 
+/* Whether the text so far may have ended, with lf_dot. '!' behind the lines: it
+ * may, and the lines are all of it. */
+static const struct vector lf_dot_vectors[] = {
+	{"a\n.\n", "a|!", 0, "", LF_DOT},
+	{".\n", "!", 0, "", LF_DOT},
+	{"a\r\n.\n", "a|!", 0, "", LF_DOT},
+	{"a\n.\r\n", "a|!", 0, "", LF_DOT},
+	{"a\r\r\n.\r\r\n", "a|!", 0, "", LF_DOT},
+	{"a\n\n.\n", "a||!", 0, "", LF_DOT},
+	{"a: b\n.\n", "a: b|!", 0, "", LF_DOT | HEADER},
+	{"a\n..\n", "a|.|", 0, "", LF_DOT},
+	{"a\n. \n", "a| |", 0, "", LF_DOT},
+	{"a\n.", "a|", 0, "", LF_DOT},
+	{"a\n.\r", "a|", 0, "", LF_DOT},
+	{"a\n.\rb\n", "a||b|", 0, "", LF_DOT},
+	{"a\r.\n", "a|.|", 0, "", LF_DOT},
+	{"a.\n", "a.|", 0, "", LF_DOT},
+	/* the end by the standard stays one */
+	{"a\r\n.\r\nb", "a|", 1, "b", LF_DOT},
+	{"a\n.\n\r\n.\r\n", "a|||", 1, "", LF_DOT},
+	{"a\n.\n.\n", "a||!", 0, "", LF_DOT},
+	{"a\n.\r\n.\r\n", "a||", 1, "", LF_DOT},
+	/* what is followed by anything was text */
+	{"a\n.\nb", "a||", 0, "", LF_DOT},
+	{"a\n.\nb\n", "a||b|", 0, "", LF_DOT},
+	{"a\n.\r\nMAIL FROM:<x@y>\r\n", "a||MAIL FROM:<x@y>|", 0, "", LF_DOT},
+	{"a\r\n.\nQUIT\r\n", "a||QUIT|", 0, "", LF_DOT},
+	{"a\n.\n\n", "a|||", 0, "", LF_DOT},
+	/* never without the setting, and never in BDAT */
+	{"a\n.\n", "a||", 0, "", 0},
+	{"a\r\n.\n", "a||", 0, "", 0},
+};
+
+static void check_lf_dot(const struct vector *v, enum way way, size_t split)
+{
+	const bool may_end = strchr(v->lines, '!') != NULL;
+	struct body_decoder d;
+	struct buf in, out;
+	size_t used;
+
+	buf_init(&in, OUT_MAX);
+	buf_add(&in, v->in, strlen(v->in));
+	start(&d, &out, v->flags);
+	assert_int_equal(feed_all(&d, &in, way, split, &used), v->ended);
+	assert_int_equal(body_decoder_may_end(&d), may_end);
+	if (may_end) {
+		/* the end, or text */
+		assert_int_equal(out.len, strlen(v->lines) - 1);
+		body_decoder_end(&d);
+		assert_false(body_decoder_may_end(&d));
+	}
+	assert_memory_equal(out.data, v->lines, out.len);
+	assert_string_equal(v->in + used, v->rest);
+	body_decoder_free(&d);
+	buf_free(&in);
+	buf_free(&out);
+}
+
+static void test_lf_dot(void **state)
+{
+	size_t i, split;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(lf_dot_vectors); i++) {
+		check_lf_dot(&lf_dot_vectors[i], WHOLE, 0);
+		check_lf_dot(&lf_dot_vectors[i], BYTES, 0);
+		for (split = 1; split < strlen(lf_dot_vectors[i].in); split++)
+			check_lf_dot(&lf_dot_vectors[i], SPLIT, split);
+	}
+}
+
+/* With and without the setting the text is the same, when it goes on. */
+static void test_lf_dot_changes_no_text(void **state)
+{
+	static const char bytes[] = "a..\r\n\n";
+	struct buf in, out[2];
+	struct body_decoder d;
+	size_t round, i, used[2];
+	int ended[2];
+
+	(void)state;
+	srand(3);
+	for (round = 0; round < 20000; round++) {
+		buf_init(&in, OUT_MAX);
+		for (i = 1 + (size_t)rand() % 12; i > 0; i--)
+			buf_add(&in, &bytes[(size_t)rand() % 7], 1);
+		buf_add_string(&in, "x\r\n.\r\n");
+		for (i = 0; i < 2; i++) {
+			start(&d, &out[i], i == 0 ? 0 : LF_DOT);
+			ended[i] = feed_all(&d, &in, RANDOM, 0, &used[i]);
+			body_decoder_free(&d);
+		}
+		assert_int_equal(ended[0], ended[1]);
+		assert_int_equal(used[0], used[1]);
+		assert_string_equal(out[0].data, out[1].data);
+		buf_free(&in);
+		buf_free(&out[0]);
+		buf_free(&out[1]);
+	}
+}
+
 /* The rules once more, on a whole message at once, as plainly as can be. */
 static void model(const char *s, size_t len, bool in_header, struct buf *out)
 {
@@ -316,6 +417,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vectors),
+		cmocka_unit_test(test_lf_dot),
+		cmocka_unit_test(test_lf_dot_changes_no_text),
 		cmocka_unit_test(test_every_short_text),
 		cmocka_unit_test(test_random_texts),
 		cmocka_unit_test(test_whole_lines_are_not_copied),

@@ -18,10 +18,11 @@ static const char everything[] =
 	FAR CERT "users-file = /u proxy = {\"10.0.0.5\", \"8.8.8.8\"}\n"
 		 "client { name = printers networks = {\"192.168.1.0/24\",\n"
 		 " \"fd00:1::/64\"} auth = any tls = require min-tls = 1.0\n"
-		 " syntax = strict lf-dot = true account = SECOND\n"
+		 " syntax = strict lf-dot = no account = SECOND\n"
 		 " default-sender = \"scanner@example.com\"\n"
 		 " messages-per-hour = 200 message-size = 30M }\n"
-		 "client { networks = {\"192.168.1.7\"} auth = users }\n"
+		 "client { networks = {\"192.168.1.7\"} auth = users"
+		 " lf-dot = true }\n"
 		 "account { name = other username = a@b.c"
 		 " password-file = /p }\n"
 		 "account { name = second username = d@b.c"
@@ -71,7 +72,7 @@ static void test_everything(void **state)
 	assert_int_equal(p->tls, CONF_CLIENT_TLS_REQUIRE);
 	assert_int_equal(p->min_tls, CONF_TLS_1_0);
 	assert_int_equal(p->syntax, CONF_SYNTAX_STRICT);
-	assert_true(p->lf_dot);
+	assert_false(p->lf_dot);
 	assert_string_equal(p->account, "SECOND");
 	assert_int_equal(p->account_index, 1);
 	assert_string_equal(p->default_sender, "scanner@example.com");
@@ -79,6 +80,7 @@ static void test_everything(void **state)
 	assert_int_equal(p->message_size, 30 * 1048576);
 	assert_int_equal(p->line, 2);
 	assert_int_equal(c->clients[2].auth, CONF_AUTH_USERS);
+	assert_true(c->clients[2].lf_dot);
 	assert_int_equal(c->clients[2].line, 7);
 	conf_free(&c);
 	c = load_with_account(f, "");
@@ -113,6 +115,9 @@ static const struct vector value_vectors[] = {
 	{"client { " LO "syntax = lax }", {"E1: \"tolerant\" or \"strict\""}},
 	{"client { " LO "lf-dot = on }", {"E1: write true or false"}},
 	{"client { " LO "lf-dot = no }", {NULL}},
+	{"client { " LO "lf-dot = true }", {NULL}},
+	{"client { " LO "\nlf-dot = yes syntax = strict }",
+		{"W2: lf-dot is of no use with syntax = \"strict\""}},
 	{"client { " LO "default-sender = scanner }", {"E1: not a mail addr"}},
 	{"client { " LO "messages-per-hour = -1 }", {"E1: is not a number"}},
 	{"client { " LO "messages-per-hour = 1000001 }", {"E1: too large"}},

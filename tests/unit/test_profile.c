@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <event2/event.h>
 
 #define TEXT_FROM "From: x@example.org\r\n" TEXT
 
@@ -212,6 +213,89 @@ static void at_the_same_time_too(void **state)
 	fixture_close(&f);
 }
 
+/* The brief wait is over. */
+static void wait_briefly(struct fixture *f)
+{
+	f->shared.lf_dot_wait.tv_sec = 0;
+	f->shared.lf_dot_wait.tv_usec = 20 * 1000;
+}
+
+#define LF_TEXT "Subject: s\n\nbody\n.\n"
+
+static void a_lone_dot_ends_it(void **state)
+{
+	struct fixture f;
+	size_t i;
+
+	(void)state;
+	fixture_open(&f);
+	f.profile.lf_dot = true;
+	wait_briefly(&f);
+	fixture_connect(&f);
+	fixture_expect(&f, "EHLO x\r\n" MAIL RCPT "DATA\r\n",
+		"250 250/2.1.0 250/2.1.5 354");
+	fixture_clear(&f);
+	for (i = 0; i < strlen(LF_TEXT); i++)
+		fixture_send(&f, &LF_TEXT[i], 1);
+	assert_string_equal(f.said.data, "");
+	event_base_loop(f.base, EVLOOP_ONCE);
+	fixture_expect(&f, NULL, "250/2.0.0");
+	assert_non_null(strstr(fixture_message(0), "Subject: s\r\n"));
+	assert_non_null(strstr(fixture_message(0), "\r\n\r\nbody\r\n"));
+	assert_null(strstr(fixture_message(0), "body\r\n\r\n"));
+	assert_int_equal(f.counters.clients[0].quirks[QUIRK_LF_DOT], 1);
+	fixture_expect(&f, "QUIT\r\n", "221/2.0.0.");
+	/* the end by the standard is one at once, and further mail is taken */
+	fixture_connect(&f);
+	fixture_expect(&f, "EHLO x\r\n" MAIL RCPT "DATA\r\n" TEXT MAIL,
+		"250 250/2.1.0 250/2.1.5 354 250/2.0.0 250/2.1.0");
+	fixture_close(&f);
+}
+
+/* A text that says commands behind a lone dot: they are text; and those that
+ * come after the wait are not obeyed. */
+static void nothing_is_smuggled(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	f.profile.lf_dot = true;
+	fixture_connect(&f);
+	fixture_expect(&f,
+		"EHLO x\r\n" MAIL RCPT "DATA\r\nSubject: s\n\nbody\n.\n"
+		"MAIL FROM:<evil@example.org>\r\nRCPT TO:<b@example.net>\r\n"
+		"DATA\r\n" TEXT,
+		"250 250/2.1.0 250/2.1.5 354 250/2.0.0");
+	assert_int_equal(fake_journal()->count, 1);
+	assert_non_null(strstr(fixture_message(0), "\r\nMAIL FROM:<evil"));
+	wait_briefly(&f);
+	fixture_connect(&f);
+	fixture_expect(&f, "EHLO x\r\n" MAIL RCPT "DATA\r\n" LF_TEXT,
+		"250 250/2.1.0 250/2.1.5 354");
+	event_base_loop(f.base, EVLOOP_ONCE);
+	fixture_expect(&f, NULL, "250/2.0.0");
+	fixture_expect(&f, MAIL RCPT "DATA\r\n" TEXT, "421/4.3.2.");
+	assert_int_equal(fake_journal()->count, 2);
+	fixture_close(&f);
+}
+
+static void never_without_the_setting(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	wait_briefly(&f);
+	f.shared.idle_timeout = f.shared.lf_dot_wait;
+	fixture_connect(&f);
+	fixture_say(&f, "EHLO x\r\n" MAIL RCPT "DATA\r\n" LF_TEXT);
+	event_base_loop(f.base, EVLOOP_ONCE);
+	fixture_expect(&f, NULL, "421/4.4.2.");
+	assert_int_equal(fake_journal()->count, 0);
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +304,9 @@ int main(void)
 		cmocka_unit_test(its_own_account),
 		cmocka_unit_test(so_many_an_hour),
 		cmocka_unit_test(at_the_same_time_too),
+		cmocka_unit_test(a_lone_dot_ends_it),
+		cmocka_unit_test(nothing_is_smuggled),
+		cmocka_unit_test(never_without_the_setting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
