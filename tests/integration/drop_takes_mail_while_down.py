@@ -10,7 +10,7 @@ import subprocess
 from lib import proc
 from lib.harness import as_ordinary_user, main, scenario
 from lib.mail import base64_lines, without_received
-from lib.sendmail import (TEMPFAIL, USER_UID, Installed, Sendmail,
+from lib.sendmail import (TEMPFAIL, USER_UID, Installed, Script, Sendmail,
                           install_setgid, make_spool)
 from lib.smtpclient import Client
 
@@ -146,6 +146,38 @@ def many_recipients_in_several_transactions(t):
     wait_empty(t, sendmail)
     t.equal(sorted(x for m in fake.messages for x in m.recipients), people,
             "recipients")
+
+
+@scenario
+def what_is_left_over_waits_alone(t):
+    """Some recipients were taken, the others are for later: the file is the
+    daemon's then, and still the user's mail."""
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    sendmail = Sendmail(t, daemon)
+    uid = OTHER_UID if os.geteuid() == 0 else os.getuid()
+    name = "0123456789abcdef"
+    os.rename(daemon.submit, daemon.submit + ".away")
+    script = Script(t, [("RCPT", ["250 ok"] + ["451 4.3.0 later"] * 99)],
+                    daemon.submit)
+    put(sendmail, name, HEAD + b"from a@example.org\nto %s\n"
+        b"to b@example.net\nto c@example.net\nnotify DELAY\n\n%s" % (
+            TO.encode(), TEXT), uid=uid)
+    daemon.wait_log("drop-waits file=%s uid=%d reason=.*451" % (name, uid))
+    with open(os.path.join(sendmail.drop, name), "rb") as file:
+        t.equal(file.read(), HEAD + b"from a@example.org\n"
+                b"to b@example.net\nto c@example.net\nuid %d\n"
+                b"notify DELAY\n\n%s" % (uid, TEXT), "the file")
+    script.close()
+    t.at_end.remove(script.close)
+    os.rename(daemon.submit + ".away", daemon.submit)
+    got = fake.wait_messages(1)[0]
+    t.equal(sorted(got.recipients), ["b@example.net", "c@example.net"],
+            "recipients")
+    t.true("(uid %d)" % uid in got.header("Received")[0], "Received")
+    wait_empty(t, sendmail)
+    t.equal(len([x for x in script.lines if x.startswith("BDAT")]), 1,
+            "messages the script took")
 
 
 @scenario

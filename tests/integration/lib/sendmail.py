@@ -158,12 +158,13 @@ class Script:
     (what the line begins with, reply); the first match counts, each once where
     the reply is in a list. lines is what came."""
 
-    def __init__(self, t, replies):
-        self.path = t.path("script.sock")
+    def __init__(self, t, replies, path=None):
+        self.path = path or t.path("script.sock")
         self.replies = replies
         self.lines = []
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
+        os.chmod(self.path, 0o666)
         self.listener.listen(5)
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
@@ -173,6 +174,7 @@ class Script:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.thread.join(10)
+        os.unlink(self.path)
 
     def answer(self, line):
         for start, reply in self.replies:
