@@ -206,7 +206,7 @@ void names_free(struct names **names)
 
 const struct local_names *names_local(const struct names *names)
 {
-	return &names->local;
+	return names != NULL ? &names->local : NULL;
 }
 
 size_t names_aliases(const struct names *names)

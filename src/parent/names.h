@@ -20,7 +20,7 @@ struct names *names_load(const struct conf *conf, check_tell_fn *tell,
 	void *arg, size_t *errors);
 void names_free(struct names **names);
 
-/* For a role. Lives as long as names and conf. */
+/* For a role; NULL for NULL. Lives as long as names and conf. */
 const struct local_names *names_local(const struct names *names);
 
 /* How many aliases there are. */
