@@ -159,6 +159,8 @@ libgmrelay_a_SOURCES = \
 	src/relay/account_state.c \
 	src/relay/auth.c \
 	src/relay/auth.h \
+	src/relay/by_id.c \
+	src/relay/by_id.h \
 	src/relay/control.c \
 	src/relay/control.h \
 	src/relay/control_client.h \
@@ -174,6 +176,7 @@ libgmrelay_a_SOURCES = \
 	src/relay/dispatch.h \
 	src/relay/dispatch_damaged.c \
 	src/relay/dispatch_disk.c \
+	src/relay/dispatch_failed.c \
 	src/relay/dispatch_hand.c \
 	src/relay/dispatch_internal.h \
 	src/relay/dispatch_report.c \

@@ -12,6 +12,7 @@ unit_tests = \
 	tests/unit/test_brake \
 	tests/unit/test_buf \
 	tests/unit/test_census \
+	tests/unit/test_by_id \
 	tests/unit/test_channel \
 	tests/unit/test_child \
 	tests/unit/test_client_auth \

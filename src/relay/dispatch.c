@@ -16,8 +16,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* failed/ is looked through this often, while something is in it. */
-#define FAILED_LOOK_S (6 * 3600)
+/* Longer than any message waits: more than that was a clock's jump. */
+#define AGE_MAX_S (366 * 24 * 3600)
 
 static const char *const state_names[] = {
 	[MESSAGE_WAITING] = "waiting",
@@ -34,6 +34,14 @@ const char *message_state_name(enum message_state state)
 void dispatch_settle_soon(struct dispatch *d)
 {
 	event_active(d->settle, 0, 0);
+}
+
+static struct message *message_of(struct by_id *node)
+{
+	return node == NULL
+		       ? NULL
+		       : (struct message *)((char *)node -
+					    offsetof(struct message, by_id));
 }
 
 struct slot *dispatch_slot(const struct dispatch *d, const struct message *m)
@@ -81,8 +89,21 @@ struct message *dispatch_add(struct dispatch *d, uint64_t id,
 	if (place != NULL)
 		m->place = *place;
 	m->since_ms = m->round_ms = clock_boot_ms();
+	m->arrived_s = (int32_t)(m->since_ms / 1000);
+	by_id_add(&d->messages, &m->by_id);
 	put_into(d, m, slot, due_ms);
 	return m;
+}
+
+/* By the clock on the wall, so that the time counts in which nothing ran;
+ * unless that clock has jumped. */
+void dispatch_set_age(struct message *m, int64_t waited_ms, int64_t arrived_s)
+{
+	int64_t age_s = clock_wall_s() - arrived_s;
+
+	if (age_s < waited_ms / 1000 || age_s - waited_ms / 1000 > AGE_MAX_S)
+		age_s = waited_ms / 1000;
+	m->arrived_s = (int32_t)(clock_boot_ms() / 1000 - age_s);
 }
 
 bool dispatch_reroute(
@@ -101,6 +122,7 @@ void dispatch_drop(struct dispatch *d, struct message *m)
 {
 	dispatch_set_stage(d, m, STAGE_WAIT);
 	schedule_remove(dispatch_slot(d, m)->schedule, &m->scheduled);
+	by_id_remove(&d->messages, &m->by_id);
 	free(m);
 }
 
@@ -126,113 +148,12 @@ void dispatch_wait_until(struct dispatch *d, struct message *m, int64_t due_ms)
 
 struct message *dispatch_find(const struct dispatch *d, uint64_t id)
 {
-	struct message *m;
-	size_t s, i;
-
-	for (s = 0; s < d->slot_count; s++)
-		for (i = 0; i < schedule_count(d->slots[s].schedule); i++) {
-			m = (struct message *)schedule_at(
-				d->slots[s].schedule, i);
-			if (m->id == id)
-				return m;
-		}
-	return NULL;
+	return message_of(by_id_find(&d->messages, id));
 }
 
-/* Index of the first entry whose id is not below id. */
-static size_t failed_place(const struct dispatch *d, uint64_t id)
+struct message *dispatch_above(const struct dispatch *d, uint64_t after_id)
 {
-	size_t low = 0, high = d->failed_count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (d->failed[middle].id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-struct failed_message *dispatch_find_failed(
-	const struct dispatch *d, uint64_t id)
-{
-	size_t at = failed_place(d, id);
-
-	return at < d->failed_count && d->failed[at].id == id ? &d->failed[at]
-							      : NULL;
-}
-
-static void arm_failed_timer(struct dispatch *d);
-
-void dispatch_remember_failed(
-	struct dispatch *d, const struct failed_message *f)
-{
-	size_t at = failed_place(d, f->id), cap;
-	struct failed_message *grown;
-
-	if (at < d->failed_count && d->failed[at].id == f->id) {
-		d->failed[at] = *f;
-		return;
-	}
-	if (d->failed_count == d->failed_cap) {
-		cap = d->failed_cap > 0 ? 2 * d->failed_cap : 16;
-		grown = realloc(d->failed, cap * sizeof(*grown));
-		if (grown == NULL)
-			bug("out of memory for the list of failed messages");
-		d->failed = grown;
-		d->failed_cap = cap;
-	}
-	memmove(&d->failed[at + 1], &d->failed[at],
-		(d->failed_count - at) * sizeof(*d->failed));
-	d->failed[at] = *f;
-	d->failed_count++;
-	arm_failed_timer(d);
-	d->on_change(d->change_arg);
-}
-
-void dispatch_forget_failed(struct dispatch *d, uint64_t id)
-{
-	size_t at = failed_place(d, id);
-
-	if (at == d->failed_count || d->failed[at].id != id)
-		return;
-	d->failed_count--;
-	memmove(&d->failed[at], &d->failed[at + 1],
-		(d->failed_count - at) * sizeof(*d->failed));
-	d->on_change(d->change_arg);
-}
-
-/* failed/ is kept for failed-keep; what is older goes. */
-void dispatch_on_failed_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct dispatch *d = arg;
-	int64_t oldest = clock_wall_s() - d->conf->failed_keep_ms / 1000;
-	size_t i = 0;
-	char id[HEX64_SIZE];
-
-	(void)fd;
-	(void)what;
-	while (i < d->failed_count) {
-		if (d->failed[i].failed_s > oldest || d->failed[i].busy ||
-			d->failed[i].damaged) {
-			i++;
-			continue;
-		}
-		log_info("failed-removed id=%s reason=failed-keep",
-			hex64(id, d->failed[i].id));
-		if (dispatch_delete(d, d->failed[i].id, NULL) != 0)
-			dispatch_forget_failed(d, d->failed[i].id);
-	}
-	arm_failed_timer(d);
-}
-
-static void arm_failed_timer(struct dispatch *d)
-{
-	const struct timeval delay = {FAILED_LOOK_S, 0};
-
-	if (d->failed_count > 0 && !evtimer_pending(d->failed_timer, NULL))
-		evtimer_add(d->failed_timer, &delay);
+	return message_of(by_id_above(&d->messages, after_id));
 }
 
 /* While a job moves it to failed/ it is in one of them, or in both. */

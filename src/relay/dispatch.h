@@ -43,10 +43,13 @@ struct dispatch_counts {
 	size_t failed;
 	size_t failed_unseen; /* nobody has looked at them */
 	bool starting;        /* queue/ is not yet read to its end */
-	int64_t oldest_ms;    /* longest wait of a queued message; 0: none */
+	int64_t oldest_ms; /* since the first of the queued came in; 0: none */
 };
 
+/* Looks at every message. */
 void dispatch_counts(const struct dispatch *d, struct dispatch_counts *out);
+/* The one of them that is told with every change. */
+size_t dispatch_failed_unseen(const struct dispatch *d);
 
 /* Up to max messages with ids above after_id (0: from the start), in the order
  * of ids, of the queue or of failed/. Envelopes are read; a message that cannot

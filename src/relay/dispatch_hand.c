@@ -14,27 +14,30 @@
 
 void dispatch_counts(const struct dispatch *d, struct dispatch_counts *out)
 {
-	int64_t now = clock_boot_ms(), since = now;
+	int64_t now_s = clock_boot_ms() / 1000, since_s = now_s;
 	const struct message *m;
 	size_t s, i;
 
 	memset(out, 0, sizeof(*out));
-	for (s = 0; s < d->slot_count; s++) {
-		out->queued += schedule_count(d->slots[s].schedule);
+	out->queued = d->messages.count;
+	for (s = 0; s < d->slot_count; s++)
 		for (i = 0; i < schedule_count(d->slots[s].schedule); i++) {
 			m = (const struct message *)schedule_at(
 				d->slots[s].schedule, i);
-			if (m->since_ms < since)
-				since = m->since_ms;
+			if (m->arrived_s < since_s)
+				since_s = m->arrived_s;
 		}
-	}
 	out->sending = d->sending;
 	out->held = d->held;
-	out->failed = d->failed_count;
-	for (i = 0; i < d->failed_count; i++)
-		out->failed_unseen += !d->failed[i].seen;
+	out->failed = d->failed.count;
+	out->failed_unseen = d->failed_unseen;
 	out->starting = !d->taken_up;
-	out->oldest_ms = now - since;
+	out->oldest_ms = (now_s - since_s) * 1000;
+}
+
+size_t dispatch_failed_unseen(const struct dispatch *d)
+{
+	return d->failed_unseen;
 }
 
 static void fill_info(
@@ -52,24 +55,6 @@ static void fill_info(
 	(void)d;
 }
 
-/* The message with the lowest id above after_id. */
-static const struct message *next_message(
-	const struct dispatch *d, uint64_t after_id)
-{
-	const struct message *m, *best = NULL;
-	size_t s, i;
-
-	for (s = 0; s < d->slot_count; s++)
-		for (i = 0; i < schedule_count(d->slots[s].schedule); i++) {
-			m = (const struct message *)schedule_at(
-				d->slots[s].schedule, i);
-			if (m->id > after_id &&
-				(best == NULL || m->id < best->id))
-				best = m;
-		}
-	return best;
-}
-
 /* While a job moves it to queue/ it is in one of them, or in both. */
 static int load_failed(struct dispatch *d, const struct failed_message *f,
 	struct envelope **env, struct content **content, struct err *err)
@@ -85,16 +70,15 @@ static int load_failed(struct dispatch *d, const struct failed_message *f,
 static size_t list_failed(struct dispatch *d, uint64_t after_id,
 	struct message_info *out, size_t max)
 {
-	size_t i, count = 0;
+	const struct failed_message *f;
+	size_t count = 0;
 
-	for (i = 0; i < d->failed_count && count < max; i++) {
-		if (d->failed[i].id <= after_id)
-			continue;
+	while (count < max &&
+		(f = dispatch_failed_above(d, after_id)) != NULL) {
 		memset(&out[count], 0, sizeof(out[count]));
-		out[count].id = d->failed[i].id;
+		out[count].id = after_id = f->id;
 		out[count].state = MESSAGE_FAILED;
-		(void)load_failed(
-			d, &d->failed[i], &out[count].envelope, NULL, NULL);
+		(void)load_failed(d, f, &out[count].envelope, NULL, NULL);
 		count++;
 	}
 	return count;
@@ -108,7 +92,7 @@ size_t dispatch_list(struct dispatch *d, bool failed, uint64_t after_id,
 
 	if (failed)
 		return list_failed(d, after_id, out, max);
-	while (count < max && (m = next_message(d, after_id)) != NULL) {
+	while (count < max && (m = dispatch_above(d, after_id)) != NULL) {
 		fill_info(d, m, &out[count]);
 		(void)dispatch_load(d, m, &out[count].envelope, NULL, NULL);
 		after_id = m->id;
@@ -430,6 +414,7 @@ void dispatch_seen(struct dispatch *d, uint64_t id)
 			NULL) != 0)
 		return;
 	f->seen = true;
+	d->failed_unseen--;
 	env->seen = true;
 	job = file_job(d, env, content, NULL);
 	if (job != NULL) {

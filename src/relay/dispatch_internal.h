@@ -3,7 +3,8 @@
  *          up, due, listing), dispatch_send.c (transactions and what became of
  *          them; a verdict is dispatch_verdict.c's), dispatch_report.c (who is
  *          told), dispatch_damaged.c (what is damaged on disk), dispatch_disk.c
- *          (what is written), dispatch_hand.c (what people ask for).
+ *          (what is written), dispatch_failed.c (what is in failed/),
+ *          dispatch_hand.c (what people ask for).
  */
 #ifndef GMRELAY_RELAY_DISPATCH_INTERNAL_H
 #define GMRELAY_RELAY_DISPATCH_INTERNAL_H
@@ -11,6 +12,7 @@
 #include "base/buf.h"
 #include "base/counters.h"
 #include "base/worker.h"
+#include "relay/by_id.h"
 #include "relay/dispatch.h"
 #include "relay/report.h"
 #include "relay/resolve.h"
@@ -44,12 +46,16 @@ enum message_wish {
 /* One message in memory: kept small, there may be a million. */
 struct message {
 	struct scheduled scheduled; /* first: the heap holds these */
-	uint64_t id;
+	union {
+		struct by_id by_id; /* in d->messages */
+		uint64_t id;        /* the same: its first member */
+	};
 	struct journal_place place; /* segment NULL: in queue/ */
 	int64_t since_ms;  /* boot clock: its kept times count from here */
 	int64_t paused_ms; /* account_paused_total_ms() at that time */
 	int64_t round_ms;  /* boot clock: when its last round of attempts
 			      ended, or it was taken up */
+	int32_t arrived_s; /* boot clock, in seconds; for people */
 	uint8_t stage;     /* enum message_stage */
 	uint8_t slot;
 	bool to_hold;          /* the job under way ends in a hold */
@@ -57,6 +63,9 @@ struct message {
 	uint32_t named_wait_s; /* of the waits that refusals of this round
 				  named, the longest */
 };
+
+/* With its pointer in the heap, and what malloc(3) adds, below 130. */
+_Static_assert(sizeof(struct message) <= 96, "a message is kept small");
 
 /* One account and what waits for it. */
 struct slot {
@@ -66,7 +75,10 @@ struct slot {
 };
 
 struct failed_message {
-	uint64_t id;
+	union {
+		struct by_id by_id; /* in d->failed */
+		uint64_t id;        /* the same: its first member */
+	};
 	int64_t failed_s; /* wall clock */
 	bool seen;
 	bool damaged; /* the file cannot be read: it stays until a person
@@ -175,9 +187,9 @@ struct dispatch {
 	bool taken_up;
 	bool blind; /* something in queue/ or failed/ may name any body */
 
-	struct failed_message *failed; /* sorted by id */
-	size_t failed_count;
-	size_t failed_cap;
+	struct by_id_tree messages;
+	struct by_id_tree failed;
+	size_t failed_unseen;
 	struct event *failed_timer;
 
 	size_t sending;
@@ -197,7 +209,6 @@ struct dispatch {
 /* dispatch.c: */
 void dispatch_settle_soon(struct dispatch *d);
 void dispatch_on_settle(evutil_socket_t fd, short what, void *arg);
-void dispatch_on_failed_timer(evutil_socket_t fd, short what, void *arg);
 size_t dispatch_due(void *arg, struct account *a, size_t max);
 struct message *dispatch_add(struct dispatch *d, uint64_t id,
 	const struct journal_place *place, uint8_t slot, int64_t due_ms);
@@ -207,12 +218,11 @@ uint8_t dispatch_route(struct dispatch *d, const char *account);
  * another. Returns true when it had, and is not this account's any more. */
 bool dispatch_reroute(
 	struct dispatch *d, struct message *m, const struct envelope *env);
+/* It has waited for so long, though it was taken up just now. */
+void dispatch_set_age(struct message *m, int64_t waited_ms, int64_t arrived_s);
 struct message *dispatch_find(const struct dispatch *d, uint64_t id);
-struct failed_message *dispatch_find_failed(
-	const struct dispatch *d, uint64_t id);
-void dispatch_remember_failed(
-	struct dispatch *d, const struct failed_message *f);
-void dispatch_forget_failed(struct dispatch *d, uint64_t id);
+/* The one of the lowest id above after_id, or NULL. */
+struct message *dispatch_above(const struct dispatch *d, uint64_t after_id);
 struct slot *dispatch_slot(const struct dispatch *d, const struct message *m);
 void dispatch_set_stage(
 	struct dispatch *d, struct message *m, enum message_stage stage);
@@ -223,6 +233,19 @@ void dispatch_drop(struct dispatch *d, struct message *m);
 int dispatch_load(struct dispatch *d, const struct message *m,
 	struct envelope **env_out, struct content **content_out,
 	struct err *err);
+
+/* dispatch_failed.c: */
+struct failed_message *dispatch_find_failed(
+	const struct dispatch *d, uint64_t id);
+struct failed_message *dispatch_failed_above(
+	const struct dispatch *d, uint64_t after_id);
+/* A copy of *f is kept, in place of one of the same id. */
+void dispatch_remember_failed(
+	struct dispatch *d, const struct failed_message *f);
+void dispatch_forget_failed(struct dispatch *d, uint64_t id);
+/* failed/ is kept for failed-keep; what is older goes. */
+void dispatch_on_failed_timer(evutil_socket_t fd, short what, void *arg);
+void dispatch_free_failed(struct dispatch *d);
 
 /* dispatch_send.c: */
 struct delivery *dispatch_next(void *arg, struct account *a, unsigned rcpt_max);

@@ -92,17 +92,19 @@ static void on_file_won(void *arg)
  * its way there when a process died: the file wins. It is not delivered,
  * changed or removed before the mark's sync: without both the record would be
  * mail again. Where that sync fails they wait, and nothing else does. */
-static void on_record(void *arg, const struct journal_place *place, uint64_t id,
-	uint64_t body, const char *account)
+static void on_record(void *arg, const struct journal_place *place,
+	const struct journal_found *found)
 {
 	struct dispatch *d = arg;
-	struct found_file *queued = find_file(&d->queue_found, id);
-	struct found_file *failed = find_file(&d->failed_found, id);
+	struct found_file *queued = find_file(&d->queue_found, found->id);
+	struct found_file *failed = find_file(&d->failed_found, found->id);
+	struct message *m;
 
-	(void)body;
 	if (queued == NULL && failed == NULL) {
-		dispatch_add(d, id, place, dispatch_route(d, account),
-			clock_boot_ms());
+		m = dispatch_add(d, found->id, place,
+			dispatch_route(d, found->account), clock_boot_ms());
+		if (!journal_reader_recovered(d->journal))
+			dispatch_set_age(m, 0, found->arrived_s);
 		return;
 	}
 	if (queued != NULL)
@@ -234,6 +236,7 @@ static void take_up_queued(struct dispatch *d, struct found_file *f)
 	f->due_ms = stored_due_ms(d, env);
 	m = dispatch_add(
 		d, f->id, NULL, dispatch_route(d, env->account), f->due_ms);
+	dispatch_set_age(m, (int64_t)env->waited_ms, env->arrived_s);
 	if (f->unmarked) {
 		f->message = m;
 		m->to_hold = env->hold;
@@ -478,6 +481,8 @@ struct dispatch *dispatch_new(
 	d->change_arg = params->arg;
 	d->started_ms = clock_boot_ms();
 	STAILQ_INIT(&d->late_jobs);
+	by_id_init(&d->messages);
+	by_id_init(&d->failed);
 	find_hostname(d);
 	make_events(d);
 	d->queue_fd = open_dir(params->spool_fd, "queue", err);
@@ -541,7 +546,7 @@ void dispatch_free(struct dispatch **dp)
 		event_free(events[i]);
 	free_files(&d->queue_found);
 	free_files(&d->failed_found);
-	free(d->failed);
+	dispatch_free_failed(d);
 	close(d->queue_fd);
 	close(d->failed_fd);
 	close(d->large_fd);

@@ -94,7 +94,7 @@ static void say(struct relay *r, enum channel_message what, const char *text)
 /* One line for systemd's status: the first account in trouble, else counts. */
 static void print_status(const struct relay *r, char *text, size_t size)
 {
-	struct dispatch_counts counts;
+	const size_t unseen = dispatch_failed_unseen(r->dispatch);
 	struct account_info info;
 	size_t i;
 
@@ -108,12 +108,11 @@ static void print_status(const struct relay *r, char *text, size_t size)
 			info.reason);
 		return;
 	}
-	dispatch_counts(r->dispatch, &counts);
-	if (counts.failed_unseen > 0)
+	if (unseen > 0)
 		snprintf(text, size,
 			"%zu failed messages nobody has looked at: see "
 			"gmrelayctl queue list --failed",
-			counts.failed_unseen);
+			unseen);
 	else
 		snprintf(text, size, "Relaying");
 }

@@ -106,6 +106,10 @@ int envelope_peek_body(const char *data, size_t len, uint64_t *name_out);
 void envelope_peek_account(
 	const char *data, size_t len, char out[ENVELOPE_ACCOUNT_MAX + 1]);
 
+/* Only the time of its arrival by the clock on the wall, 0 where it cannot be
+ * told, without parsing the rest. */
+int64_t envelope_peek_arrived(const char *data, size_t len);
+
 /* Puts the body's name and checksum into a printed envelope that has a body
  * (body_name was not 0). */
 void envelope_patch_body(char *printed, uint64_t name, uint64_t check);

@@ -15,6 +15,8 @@ static const char first_line[] = ENVELOPE_FIRST_LINE;
 /* Where the values of the line "body" stand: what is before has a fixed
  * length. */
 static const char body_key[] = "body ";
+static const char account_key[] = "account ";
+static const char arrived_key[] = "arrived ";
 enum {
 	BODY_LINE_AT = sizeof(first_line) + sizeof("id ") + HEX64_LEN,
 	BODY_NAME_AT = BODY_LINE_AT + sizeof(body_key) - 1,
@@ -60,19 +62,30 @@ int envelope_peek_body(const char *data, size_t len, uint64_t *name_out)
 	return 0;
 }
 
+static bool has_key(const char *data, size_t len, size_t at, const char *key)
+{
+	const size_t key_len = strlen(key);
+
+	return len >= at + key_len && memcmp(data + at, key, key_len) == 0;
+}
+
+/* Where the line behind that of the body begins. */
+static size_t account_line_at(const char *data, size_t len)
+{
+	return len > BODY_LINE_AT && data[BODY_LINE_AT] == 'b'
+		       ? BODY_CHECK_AT + HEX64_LEN + 1
+		       : BODY_LINE_AT;
+}
+
 void envelope_peek_account(
 	const char *data, size_t len, char out[ENVELOPE_ACCOUNT_MAX + 1])
 {
-	static const char key[] = "account ";
-	const size_t key_len = sizeof(key) - 1;
-	size_t at = BODY_LINE_AT, n = 0;
+	size_t at = account_line_at(data, len), n = 0;
 
 	out[0] = '\0';
-	if (len > at && data[at] == 'b')
-		at = BODY_CHECK_AT + HEX64_LEN + 1;
-	if (len < at + key_len || memcmp(data + at, key, key_len) != 0)
+	if (!has_key(data, len, at, account_key))
 		return;
-	at += key_len;
+	at += sizeof(account_key) - 1;
 	while (at + n < len && data[at + n] != '\n')
 		if (++n > ENVELOPE_ACCOUNT_MAX)
 			return;
@@ -80,6 +93,27 @@ void envelope_peek_account(
 		return;
 	memcpy(out, data + at, n);
 	out[n] = '\0';
+}
+
+int64_t envelope_peek_arrived(const char *data, size_t len)
+{
+	size_t at = account_line_at(data, len);
+	const char *end;
+	int64_t value = 0;
+
+	if (has_key(data, len, at, account_key)) {
+		end = memchr(data + at, '\n', len - at);
+		at = end != NULL ? (size_t)(end + 1 - data) : len;
+	}
+	if (!has_key(data, len, at, arrived_key))
+		return 0;
+	at += sizeof(arrived_key) - 1;
+	for (; at < len && data[at] >= '0' && data[at] <= '9'; at++) {
+		if (value > INT64_MAX / 10 - 1)
+			return 0;
+		value = value * 10 + (data[at] - '0');
+	}
+	return at < len && data[at] == '\n' ? value : 0;
 }
 
 void envelope_patch_body(char *printed, uint64_t name, uint64_t check)

@@ -40,11 +40,18 @@ struct journal_place {
 	uint32_t length;
 };
 
+/* What is known of a record without reading it again. */
+struct journal_found {
+	uint64_t id;
+	uint64_t body;       /* the name of its body file, 0 for none */
+	const char *account; /* that in its envelope, as it stands there */
+	int64_t arrived_s;   /* the same: by the wall clock, 0 unknown */
+};
+
 struct journal_reader_callbacks {
-	/* A record that has no mark. body is the name of its body file, 0 for
-	 * none; account that in its envelope, as it stands there. */
+	/* A record that has no mark. */
 	void (*on_record)(void *arg, const struct journal_place *place,
-		uint64_t id, uint64_t body, const char *account);
+		const struct journal_found *found);
 	/* Everything that a dead process may have left has been read. Once. */
 	void (*on_recovered)(void *arg);
 	/* A segment that will not be written again has less than a quarter of

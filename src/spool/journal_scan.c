@@ -48,23 +48,23 @@ static void on_found(struct journal_segment *s, const struct journal_head *head,
 	struct journal_reader *r = s->reader;
 	struct journal_place place = {s, (uint32_t)head->offset, head->length};
 	struct journal_body *body;
+	const char *text = record + JOURNAL_HEAD_SIZE;
+	const size_t len = head->length - JOURNAL_HEAD_SIZE;
 	char account[ENVELOPE_ACCOUNT_MAX + 1];
-	uint64_t name = 0;
+	struct journal_found found = {.id = head->id, .account = account};
 
 	s->records++;
 	if (journal_marks_has(s, head->offset))
 		return;
 	s->undone++;
 	/* A bad line shows when the message is read to be sent. */
-	(void)envelope_peek_body(record + JOURNAL_HEAD_SIZE,
-		head->length - JOURNAL_HEAD_SIZE, &name);
-	body = name != 0 ? journal_body_find(r, name) : NULL;
+	(void)envelope_peek_body(text, len, &found.body);
+	body = found.body != 0 ? journal_body_find(r, found.body) : NULL;
 	if (body != NULL)
 		body->named = true;
-	envelope_peek_account(record + JOURNAL_HEAD_SIZE,
-		head->length - JOURNAL_HEAD_SIZE, account);
-	r->callbacks.on_record(
-		r->callbacks.arg, &place, head->id, name, account);
+	envelope_peek_account(text, len, account);
+	found.arrived_s = envelope_peek_arrived(text, len);
+	r->callbacks.on_record(r->callbacks.arg, &place, &found);
 }
 
 /* A part of the segment cannot be read, now or ever: what it held is not known,

@@ -123,6 +123,36 @@ def a_queue_is_listed_page_by_page(t):
 
 
 @scenario
+def the_oldest_counts_from_its_arrival(t):
+    """Not from the last attempt, nor from the last start; in queue/ and in the
+    journal alike."""
+    for refusal in ("450 4.2.1 later", None):
+        fake = t.fake()
+        if refusal:
+            fake.rule("RCPT", refusal)
+        daemon = t.daemon(fake, retry=["1h"]).start()
+        if not refusal:
+            daemon.ask("account.pause", all=True)
+        daemon.send(message(), sender="")
+
+        def waited():
+            return daemon.status()["queue"]["oldest_ms"]
+
+        wait_for(lambda: waited() >= 4000, 20, "four seconds")
+        if refusal:
+            daemon.ask("queue.flush")
+            wait_for(lambda: daemon.queue()[0]["attempts"] == 2, 20,
+                     "another attempt")
+            t.true(waited() >= 2000, "after an attempt: %d" % waited())
+        daemon.stop()
+        daemon.start()
+        wait_for(lambda: daemon.queued() == 1 and
+                 not daemon.status()["queue"]["starting"], 20, "a start")
+        t.true(waited() >= 2000, "after a start: %d" % waited())
+        t.true(waited() < 60000, "not too much: %d" % waited())
+
+
+@scenario
 def show_and_cat_give_the_whole_message(t):
     fake, daemon = paused(t)
     body = b"".join(b"line %d of it\r\n" % i for i in range(30000))

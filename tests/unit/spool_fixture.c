@@ -121,13 +121,11 @@ void rig_start_receiver(struct rig *rig)
 	assert_non_null(rig->journal);
 }
 
-static void on_record(void *arg, const struct journal_place *place, uint64_t id,
-	uint64_t body, const char *account)
+static void on_record(void *arg, const struct journal_place *place,
+	const struct journal_found *record)
 {
-	struct found found = {*place, id, body, false};
+	struct found found = {*place, record->id, record->body, false};
 	struct rig *rig = arg;
-
-	(void)account;
 
 	if (rig->on_record != NULL) {
 		rig->on_record(rig, &found);

@@ -466,6 +466,42 @@ static void an_accounts_name_is_found(void **state)
 	envelope_free(&env);
 }
 
+/* With and without the lines that may stand before it. */
+static void the_arrival_is_found(void **state)
+{
+	struct envelope *env = full_envelope();
+	struct buf out;
+	int64_t found;
+	size_t kind, len;
+
+	(void)state;
+	for (kind = 0; kind < 4; kind++) {
+		env->body_name = kind & 1;
+		snprintf(env->account, sizeof(env->account), "%s",
+			kind & 2 ? "work" : "");
+		env->arrived_s = 1795322706;
+		print(env, &out);
+		for (len = 0; len <= out.len; len++) {
+			char *copy = malloc(len > 0 ? len : 1);
+
+			assert_non_null(copy);
+			memcpy(copy, out.data, len);
+			found = envelope_peek_arrived(copy, len);
+			free(copy);
+			assert_true(found == 0 || found == env->arrived_s);
+		}
+		assert_int_equal(found, env->arrived_s);
+		memcpy(strstr(out.data, "arrived ") + 8, "x", 1);
+		assert_int_equal(envelope_peek_arrived(out.data, out.len), 0);
+		buf_free(&out);
+		env->arrived_s = INT64_MAX;
+		print(env, &out);
+		assert_int_equal(envelope_peek_arrived(out.data, out.len), 0);
+		buf_free(&out);
+	}
+	envelope_free(&env);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -481,6 +517,7 @@ int main(void)
 		cmocka_unit_test(a_full_buffer_is_told),
 		cmocka_unit_test(a_bodys_name_is_put_in_and_found),
 		cmocka_unit_test(an_accounts_name_is_found),
+		cmocka_unit_test(the_arrival_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
