@@ -19,6 +19,7 @@ libgmrelay_a_SOURCES = \
 	src/base/conf_nearest.c \
 	src/base/conf_net.c \
 	src/base/conf_report.c \
+	src/base/conf_self.c \
 	src/base/conf_text.c \
 	src/base/conf_value.c \
 	src/base/conf_walk.c \
@@ -50,6 +51,8 @@ libgmrelay_a_SOURCES = \
 	src/parent/alert.h \
 	src/parent/check.c \
 	src/parent/check.h \
+	src/parent/check_ca.c \
+	src/parent/check_ca.h \
 	src/parent/child.c \
 	src/parent/child.h \
 	src/parent/listen.c \

@@ -6,8 +6,6 @@
 #include "base/conf_internal.h"
 #include "base/util.h"
 
-#include <ifaddrs.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -195,53 +193,6 @@ static void check_reach(const struct conf_check *c)
 				: "allow");
 }
 
-static bool is_own_interface(const struct in6_addr *ip)
-{
-	struct ifaddrs *all = NULL, *i;
-	struct in6_addr own;
-	bool found = false;
-
-	if (getifaddrs(&all) != 0)
-		return false;
-	for (i = all; i != NULL && !found; i = i->ifa_next)
-		found = i->ifa_addr != NULL &&
-			conf_ip_of(i->ifa_addr, &own) == 0 &&
-			memcmp(&own, ip, sizeof(own)) == 0;
-	freeifaddrs(all);
-	return found;
-}
-
-/* The name as configured, or as the system has it; no look-up is made. */
-static bool is_own_name(const struct conf_check *c, const char *host)
-{
-	char system_name[HOST_NAME_MAX + 1];
-
-	if (conf_check_good(c, 0, "hostname") &&
-		strcasecmp(host, c->conf->hostname) == 0)
-		return true;
-	if (gethostname(system_name, sizeof(system_name)) != 0)
-		return false;
-	system_name[HOST_NAME_MAX] = '\0';
-	return strcasecmp(host, system_name) == 0;
-}
-
-/* True when a connection to the account's host would end at this listener. */
-static bool reaches(const struct conf_check *c,
-	const struct conf_account *account, const struct conf_address *listener)
-{
-	struct in6_addr host, own;
-
-	if (conf_port_of(listener) != account->port || !ip_of(listener, &own))
-		return false;
-	if (strcasecmp(account->host, "localhost") == 0)
-		return true;
-	if (conf_ip_parse(account->host, &host) == 0)
-		return conf_ip_is_loopback(&host) || conf_ip_is_any(&host) ||
-		       memcmp(&host, &own, sizeof(own)) == 0 ||
-		       (conf_ip_is_any(&own) && is_own_interface(&host));
-	return !conf_ip_is_loopback(&own) && is_own_name(c, account->host);
-}
-
 static const struct conf_account *account_of(
 	const struct conf_check *c, unsigned section)
 {
@@ -258,7 +209,7 @@ static void check_loop(const struct conf_check *c, unsigned section)
 		!conf_check_good(c, 0, "listen"))
 		return;
 	for (i = 0; i < c->conf->listen_count; i++) {
-		if (!reaches(c, account, &c->conf->listen[i]))
+		if (!conf_host_is_listener(c, account, &c->conf->listen[i]))
 			continue;
 		conf_error(c->report, conf_check_line(c, section, "host"),
 			"host \"%s\" with port %u is this relay itself (listen "
@@ -281,6 +232,43 @@ static bool is_google(const char *host)
 			strcasecmp(host + len - strlen(ends[i]), ends[i]) == 0)
 			return true;
 	return false;
+}
+
+/* What Gmail takes when it says nothing else (RFC 1870 SIZE). */
+#define GMAIL_SIZE_MAX 35882577
+
+static bool some_google(const struct conf_check *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->conf->account_count; i++)
+		if (is_google(c->conf->accounts[i].host))
+			return true;
+	return false;
+}
+
+static void check_size(const struct conf_check *c)
+{
+	const struct conf_section *s;
+	uint64_t size;
+	unsigned i;
+
+	/* number 0 is outside of all sections */
+	for (i = 0; i <= c->text->section_count; i++) {
+		s = i > 0 ? &c->text->sections[i - 1] : NULL;
+		if ((s != NULL && s->kind != CONF_CLIENT) ||
+			!conf_check_good(c, i, "message-size"))
+			continue;
+		size = s != NULL ? c->conf->clients[s->index + 1].message_size
+				 : c->conf->message_size;
+		if (size > GMAIL_SIZE_MAX && some_google(c))
+			conf_warning(c->report,
+				conf_check_line(c, i, "message-size"),
+				"message-size is more than Gmail takes (%d "
+				"octets): what is larger would be accepted "
+				"here and come back; leave the setting out",
+				GMAIL_SIZE_MAX);
+	}
 }
 
 static void check_host(const struct conf_check *c, unsigned section)
@@ -347,6 +335,7 @@ void conf_check(struct conf_report *r, const struct conf_text *text,
 		check_paths,
 		check_users,
 		check_reach,
+		check_size,
 		conf_check_clients,
 	};
 	static void (*const for_each_account[])(

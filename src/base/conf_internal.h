@@ -245,6 +245,13 @@ bool conf_check_good(
 unsigned conf_check_line(
 	const struct conf_check *c, unsigned section, const char *name);
 
+/* conf_self.c: true when a connection to the account's host and port would end
+ * at this listener of ours. Nobody is asked: names are those that this machine
+ * has in its own files. */
+bool conf_host_is_listener(const struct conf_check *c,
+	const struct conf_account *account,
+	const struct conf_address *listener);
+
 /* What concerns who may send and how; TLS and users of clients. */
 void conf_check_clients(const struct conf_check *c);
 

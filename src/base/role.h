@@ -18,6 +18,9 @@ struct counters;
 #define LISTENERS_MAX     64
 #define LISTENER_NAME_MAX 120
 
+/* What stands behind our name in the greeting; the relay knows us by it. */
+#define GREETING_PRODUCT "ESMTP gmrelayd"
+
 enum listener_kind {
 	LISTENER_SMTP,   /* TCP: allowed by address */
 	LISTENER_SUBMIT, /* Unix socket: the machine's own users */

@@ -9,6 +9,7 @@
 #include "base/credential.h"
 #include "base/secret_file.h"
 #include "base/util.h"
+#include "parent/check_ca.h"
 #include "parent/names.h"
 #include "receiver/receiver.h"
 
@@ -103,6 +104,8 @@ int check_file(const char *file, enum check_purpose purpose,
 	if (out->conf == NULL)
 		return -1;
 	errors = check_users(out, tell, arg);
+	if (errors == 0)
+		errors += check_ca_files(out, tell, arg);
 	errors += check_passwords(out, tell, arg);
 	errors += check_secrets(out, tell, arg);
 	out->names = names_load(out->conf, tell, arg, &errors);
@@ -153,7 +156,7 @@ static void print_summary(const struct check_result *r)
 			a->tls == CONF_TLS_STARTTLS ? "STARTTLS"
 						    : "implicit TLS");
 	}
-	printf("listen:");
+	printf("listen:%s", conf->listen_count == 0 ? " none" : "");
 	for (i = 0; i < conf->listen_count; i++)
 		printf(" %s", conf->listen[i].text);
 	putchar('\n');

@@ -379,7 +379,8 @@ static int add_all(struct opening *o, const struct conf *conf, struct err *err)
 		if (add_socket(o, &s, conf->listen[i].defaulted, err) != 0)
 			return -1;
 	}
-	if (o->set->count == 0)
+	/* none at all is as it was written: submit is there */
+	if (o->set->count == 0 && conf->listen_count > 0)
 		return err_set(err, ERR_CONFIG,
 			"no address of listen can be bound on this machine");
 	if (add_path(o, LISTEN_CONTROL, conf->control, err) != 0)
@@ -457,6 +458,8 @@ void listen_describe(const struct listen_set *set, struct buf *out)
 	const struct listen_socket *s;
 	size_t i;
 
+	if (set->count > 0 && set->sockets[0].kind != LISTEN_SMTP)
+		buf_add_string(out, "listen=none");
 	/* A line that does not fit is cut; the sockets are none the worse. */
 	for (i = 0; i < set->count; i++) {
 		s = &set->sockets[i];

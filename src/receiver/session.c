@@ -13,6 +13,7 @@
 #include "base/conf.h"
 #include "base/counters.h"
 #include "base/log.h"
+#include "base/role.h"
 #include "base/util.h"
 #include "receiver/login.h"
 #include "receiver/rate.h"
@@ -425,7 +426,7 @@ void session_greet(struct session *s)
 {
 	char text[SESSION_HOST_MAX + 32];
 
-	snprintf(text, sizeof(text), "%s ESMTP gmrelayd", s->shared->host);
+	snprintf(text, sizeof(text), "%s " GREETING_PRODUCT, s->shared->host);
 	session_reply_detail(s, RX_GREETING, text);
 }
 

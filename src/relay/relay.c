@@ -14,6 +14,7 @@
 #include "relay/dispatch.h"
 #include "relay/dispatch_internal.h"
 #include "relay/drop.h"
+#include "relay/tls.h"
 
 #include <event2/event.h>
 
@@ -81,6 +82,11 @@ void relay_secrets_free(struct relay_secrets **sp)
 	for (i = 0; i < s->count; i++)
 		credential_free(&s->credentials[i]);
 	free(s);
+}
+
+int relay_ca_check(const char *ca_file, struct err *err)
+{
+	return tls_client_check(ca_file, err);
 }
 
 static void say(struct relay *r, enum channel_message what, const char *text)

@@ -23,6 +23,10 @@ struct relay_secrets *relay_secrets_read(
 /* Wipes and frees; NULL is fine. */
 void relay_secrets_free(struct relay_secrets **secrets);
 
+/* Whether this user can read the certificates in ca_file. Returns 0, -1 with
+ * err. */
+int relay_ca_check(const char *ca_file, struct err *err);
+
 /* Runs the role until the parent drains it or is gone. *secrets is taken over
  * and wiped at the end. Returns the exit status. */
 int relay_run(const struct role *role, struct relay_secrets **secrets);

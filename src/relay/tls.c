@@ -17,6 +17,7 @@
 #include <openssl/x509v3.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +122,11 @@ static int load_store(SSL_CTX *ctx, const char *ca_file, struct err *err)
 	}
 	/* OpenSSL's own words for a missing file help nobody */
 	file = fopen(ca_file, "re");
+	if (file == NULL && errno == EACCES)
+		return err_set(err, ERR_ACCESS,
+			"ca-file %s: the relay's user may not read it; there "
+			"is no secret in it: chmod 644",
+			ca_file);
 	if (file == NULL)
 		return err_errno(err, "ca-file %s", ca_file);
 	fclose(file);
@@ -163,6 +169,15 @@ static int make_context(struct tls_client *t, struct err *err)
 	SSL_CTX_set_app_data(ctx, t);
 	t->ctx = ctx;
 	return 0;
+}
+
+int tls_client_check(const char *ca_file, struct err *err)
+{
+	struct tls_client *t = tls_client_new(ca_file);
+	int rc = make_context(t, err);
+
+	tls_client_free(&t);
+	return rc;
 }
 
 /* What the certificate must be for, and SNI. RFC 6066 3: no address in SNI. */

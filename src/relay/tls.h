@@ -23,6 +23,10 @@ struct tls_client;
 struct tls_client *tls_client_new(const char *ca_file);
 void tls_client_free(struct tls_client **t);
 
+/* Whether a connection could be made with that ca_file, as far as files go.
+ * Returns 0, -1 with err. */
+int tls_client_check(const char *ca_file, struct err *err);
+
 /* No connection is open: frees the SSL_CTX and its memory until needed again.
  * The last TLS session is kept for resumption. */
 void tls_client_release(struct tls_client *t);

@@ -13,6 +13,7 @@
 
 #include "base/conf.h"
 #include "base/log.h"
+#include "base/role.h"
 #include "relay/tls.h"
 #include "relay/upstream_internal.h"
 
@@ -21,11 +22,16 @@
 #include <event2/event.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char tampering[] =
 	"Something between this machine and the server tampers with the connection (a firewall that \"inspects\" mail, or an attack). Nothing was sent. Try tls = \"implicit\" and port = 465, which leaves nothing to tamper with.";
+
+static const char own_greeting[] =
+	"Mail would go round in a circle, so nothing was sent. Write the provider's server, like host = \"smtp.gmail.com\" with port = 587. If it is the gmrelayd of another machine, give each a hostname of its own.";
 
 static bool implicit_tls(const struct upstream *u)
 {
@@ -120,10 +126,38 @@ void upstream_connected(struct upstream *u)
 
 /* --- BANNER --- */
 
+static bool is_greeting_of(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && strncmp(text, name, len) == 0 && text[len] == ' ' &&
+	       strcmp(text + len + 1, GREETING_PRODUCT) == 0;
+}
+
+/* What our receiver says: by the configured name, else by the system's. */
+static bool is_own_greeting(const struct upstream *u, const char *text)
+{
+	char system_name[HOST_NAME_MAX + 1];
+
+	if (gethostname(system_name, sizeof(system_name)) != 0)
+		system_name[0] = '\0';
+	system_name[HOST_NAME_MAX] = '\0';
+	return is_greeting_of(text, u->ehlo_name) ||
+	       is_greeting_of(text, system_name);
+}
+
 static void banner_reply(struct upstream *u, const struct reply *r)
 {
 	if (r->code != 220) {
 		upstream_refused(u, r);
+		return;
+	}
+	if (is_own_greeting(u, r->text)) {
+		upstream_note(u, PHASE_BANNER, own_greeting,
+			"host and port lead to this relay itself: it greets as "
+			"\"%s\"",
+			r->text);
+		upstream_set_state(u, STATE_QUIT);
 		return;
 	}
 	upstream_step(u, PHASE_BANNER, "%s", r->text);

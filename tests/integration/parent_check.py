@@ -7,7 +7,7 @@ import subprocess
 
 from lib.daemon import GMRELAYD, RECEIVER_UID, RELAY_UID
 from lib.harness import main, scenario
-from lib.smtpclient import message
+from lib.smtpclient import Client, message
 
 APP_PASSWORD = "abcdefghijklmnop"
 
@@ -131,6 +131,8 @@ def an_upstream_that_is_ourselves_is_refused(t):
         ({"host": "::1"}, ["[::1]:2525"]),
         ({"host": "127.0.0.1"}, ["127.0.0.1:2626", "0.0.0.0:2525"]),
         ({"host": "relay.example.org"}, ["0.0.0.0:2525"]),
+        ({"host": "localhost.localdomain"}, ["0.0.0.0:2525"]),
+        ({"host": "ip6-localhost"}, ["[::1]:2525"]),
         ({"host": socket.gethostname()}, ["0.0.0.0:2525"]),
     )
     for account, listen in loops:
@@ -141,11 +143,62 @@ def an_upstream_that_is_ourselves_is_refused(t):
         refused(t, daemon, "%s:%d: " % (daemon.config_file,
                                         line_of(daemon, "^ *host =")),
                 "is this relay itself")
+    # next door on this machine is somebody else, as stunnel
+    daemon = t.daemon(None, account={"host": "127.0.0.1", "port": 2525},
+                      listen=["127.0.0.2:2525"])
+    daemon.write_password(APP_PASSWORD)
+    t.equal(daemon.check_config()[0], 0, "-t of another loopback address")
     # another port of this machine is somebody else
     daemon = t.daemon(None, account={"host": "127.0.0.1", "port": 2526},
                       listen=["127.0.0.1:2525"])
     daemon.write_password(APP_PASSWORD)
     t.equal(daemon.check_config()[0], 0, "-t of another port")
+
+
+@scenario
+def certificates_to_trust_are_looked_at(t):
+    fake = t.fake()
+    path = t.path("ca.pem")
+    daemon = t.daemon(fake, account={"ca_file": path})
+
+    def write(text, mode):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+        os.chmod(path, mode)
+
+    write("no certificate\n", 0o644)
+    refused(t, daemon, "ca-file " + path, "no certificate in PEM form")
+    with open(fake.ca_file, encoding="ascii") as file:
+        good = file.read()
+    write(good, 0o644)
+    t.equal(daemon.check_config()[0], 0, "-t of a good one")
+    if os.geteuid() == 0:
+        # root reads it, and the relay would not
+        os.chmod(path, 0o600)
+        refused(t, daemon, "ca-file " + path, "chmod 644")
+    os.chmod(path, 0o644)
+    daemon.start()
+    write("no certificate\n", 0o644)
+    done = daemon.ctl_run("reload", json_output=False)
+    t.equal(done.returncode, 1, "a reload: %s" % done)
+    t.true("no certificate in PEM form" in done.stderr, done.stderr)
+
+
+@scenario
+def nobody_may_be_listened_to(t):
+    fake = t.fake()
+    daemon = t.daemon(fake, listen=[])
+    t.equal(daemon.check_config()[0], 0, "-t")
+    daemon.start(wait=False)
+    daemon.wait_log(r"ready listen=none control=\S+ submit=\S+")
+    with Client(daemon.submit) as client:
+        t.equal(client.mail("device@example.org", ["person@example.net"],
+                            message()).code, 250, "a message by submit")
+    fake.wait_messages(1)
+    t.equal(daemon.ctl_run("test", "person@example.net").returncode, 0,
+            "gmrelayctl test")
+    daemon.reload()
+    daemon.stop()
 
 
 # --- password files ----------------------------------------------------------

@@ -37,6 +37,8 @@ static const struct vector amounts_vectors[] = {
 	{"\nexpire = 2h\ndelay-notice = 3h", {"W3: delay-notice is"}},
 	{"message-size = 1K", {NULL}},
 	{"message-size = 35882577", {NULL}},
+	{"message-size = 35882578", {"W1: is more than Gmail takes"}},
+	{"message-size = 1000M", {"W1: is more than Gmail takes"}},
 	{"message-size = \"30MB\"", {"E1: \"30MB\" is not a size"}},
 	{"message-size = 30m", {"E1: \"30m\" is not a size"}},
 	{"message-size = 1023",
@@ -256,7 +258,28 @@ static const struct vector loops_vectors[] = {
 		{"E3: is this relay itself (listen \"127.0.0.1:25\")"}},
 	{A("host = localhost port = 2525"), {NULL}},
 	{A("host = \"127.0.0.1\" port = 25"), {"E3: relay itself"}},
-	{A("host = \"127.9.9.9\" port = 25"), {"E3: relay itself"}},
+	/* next door, as stunnel has it */
+	{A("host = \"127.9.9.9\" port = 25"), {NULL}},
+	{"listen = {\"127.0.0.2:587\"}\n" A("host = \"127.0.0.1\""), {NULL}},
+	{"listen = {\"127.0.0.2:587\"}\n" A("host = \"127.0.0.2\""),
+		{"E4: relay itself"}},
+	{"listen = {\"127.0.0.2:587\"}\n" A("host = localhost"), {NULL}},
+	{"listen = {\"[::1]:587\"}\n" A("host = \"127.0.0.1\""), {NULL}},
+	{"listen = {\"[::]:587\"} allow = \"fd00::/8\"\n" A(
+		 "host = \"127.0.0.1\""),
+		{NULL}},
+	{"listen = {\"127.0.0.1:587\"}\n" A("host = \"localhost.localdomain\""),
+		{"E4: relay itself"}},
+	{"listen = {\"*:587\"} allow = \"10.0.0.0/8\"\n" A(
+		 "host = \"LocalHost.localdomain\""),
+		{"E4: relay itself"}},
+	{"listen = {\"[::1]:587\"}\n" A("host = \"ip6-localhost\""),
+		{"E4: relay itself"}},
+	{"listen = {\"127.0.0.1:587\"}\n" A("host = \"mail.localhost\""),
+		{"E4: relay itself"}},
+	{"listen = {\"*:587\"} allow = \"10.0.0.0/8\"\n" A(
+		 "host = \"localhost.example.com\""),
+		{NULL}},
 	{A("host = \"::1\" port = 25"), {"E3: relay itself"}},
 	{A("host = \"0.0.0.0\" port = 25"), {"E3: relay itself"}},
 	{"listen = {\"192.0.2.7:587\"} allow = \"10.0.0.0/8\"\n" A(

@@ -379,6 +379,25 @@ static void test_careful(void **state)
 	fixture_assert_outcome(f->deliveries[0], OUTCOME_DELIVERED);
 }
 
+/* Our own greeting comes back: a circle, not an attack. */
+static void test_a_circle(void **state)
+{
+	static const char *const ours[] = {
+		"S 220 relay.example.org ESMTP gmrelayd", GOODBYE, NULL};
+	static const char *const others[] = {
+		"S 220 other.example.org ESMTP gmrelayd",
+		"C EHLO relay.example.org", "S 554 5.7.1 no", GOODBYE, NULL};
+	struct fixture *f = *state;
+
+	f->params.ehlo_name = "relay.example.org";
+	fixture_run(f, FAKE_CERT_GOOD, ours);
+	fixture_assert_trouble(f, PHASE_BANNER, ACTION_BACK_OFF, PAUSE_NONE);
+	assert_non_null(strstr(f->trouble.text, "this relay itself"));
+	assert_non_null(strstr(f->trouble.advice, "smtp.gmail.com"));
+	fixture_run(f, FAKE_CERT_GOOD, others);
+	fixture_assert_trouble(f, PHASE_EHLO, ACTION_BACK_OFF, PAUSE_NONE);
+}
+
 #define TEST(name)                                                             \
 	cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
@@ -395,6 +414,7 @@ int main(void)
 		TEST(test_quota_for_one_recipient),
 		TEST(test_second_connection),
 		TEST(test_careful),
+		TEST(test_a_circle),
 	};
 
 	return cmocka_run_group_tests_name("upstream refused", tests,
