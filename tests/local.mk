@@ -198,6 +198,7 @@ integration_lib = \
 	tests/integration/lib/__init__.py \
 	tests/integration/lib/control.py \
 	tests/integration/lib/daemon.py \
+	tests/integration/lib/fakefaults.py \
 	tests/integration/lib/fakegmail.py \
 	tests/integration/lib/fakemessage.py \
 	tests/integration/lib/fakesession.py \
@@ -224,6 +225,7 @@ integration_tests = \
 	tests/integration/drop_takes_mail_while_down.py \
 	tests/integration/devices_get_in.py \
 	tests/integration/every_disk_call_fails.py \
+	tests/integration/fault_matrix.py \
 	tests/integration/gmail_pauses.py \
 	tests/integration/gmail_replies.py \
 	tests/integration/idle_costs_nothing.py \

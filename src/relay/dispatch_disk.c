@@ -25,7 +25,7 @@
 
 bool dispatch_disk_busy(const struct dispatch *d)
 {
-	return worker_pending(d->mover) >= DISK_JOBS_MAX;
+	return d->disk_jobs >= DISK_JOBS_MAX;
 }
 
 struct disk_job *disk_job_new(struct dispatch *d, uint64_t id)
@@ -162,6 +162,7 @@ static void on_job(struct worker_job *worker_job)
 	struct disk_job *job = (struct disk_job *)worker_job;
 	struct dispatch *d = job->dispatch;
 
+	d->disk_jobs--;
 	dispatch_settle_soon(d); /* somebody may wait for the disk */
 	if (job->failed != 0) {
 		job_is_late(job);
@@ -186,6 +187,7 @@ void disk_job_submit(struct disk_job *job)
 	}
 	job->job.run = run_job;
 	job->job.done = on_job;
+	job->dispatch->disk_jobs++;
 	worker_submit(job->dispatch->mover, &job->job);
 }
 

@@ -199,6 +199,8 @@ struct dispatch {
 	STAILQ_HEAD(, disk_job) late_jobs;
 	struct event *late_timer;
 	bool disk_trouble; /* told */
+	size_t disk_jobs; /* submitted, and not done; what accounts save is none
+			   */
 	bool told_account; /* that one is named that is not there */
 	struct follower followers[FOLLOWERS_MAX];
 	size_t follower_count;

@@ -405,6 +405,11 @@ const struct gmail_rule *gmail_judge(enum phase phase, const struct reply *r)
 	return rule;
 }
 
+const struct gmail_rule *gmail_misfit(void)
+{
+	return &rules[COUNT_OF(rules) - 1];
+}
+
 const struct gmail_rule *gmail_rules(size_t *count_out)
 {
 	*count_out = COUNT_OF(rules);

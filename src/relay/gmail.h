@@ -101,6 +101,9 @@ struct gmail_rule {
  * table). Up to and including AUTH no row has a message's scope. */
 const struct gmail_rule *gmail_judge(enum phase phase, const struct reply *r);
 
+/* The row for an answer that does not fit what was asked. */
+const struct gmail_rule *gmail_misfit(void);
+
 /* The table, for doctor and tests. */
 const struct gmail_rule *gmail_rules(size_t *count_out);
 

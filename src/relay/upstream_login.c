@@ -25,7 +25,10 @@ void upstream_refused(struct upstream *u, const struct reply *r)
 {
 	const enum phase phase = upstream_phase(u);
 
-	upstream_note_reply(u, phase, gmail_judge(phase, r), r);
+	/* a yes that is no answer to what was asked is none */
+	upstream_note_reply(u, phase,
+		upstream_is_refusal(r) ? gmail_judge(phase, r) : gmail_misfit(),
+		r);
 	upstream_set_state(u, r->code == 421 ? STATE_CLOSED : STATE_QUIT);
 }
 

@@ -3,6 +3,7 @@ probe to the next, outlive a restart, and end with the first success."""
 import os
 import re
 
+from lib.faults import FSYNC, Faults
 from lib.gmailreplies import HOUR, MINUTE
 from lib.harness import main, scenario, wait_for
 from lib.smtpclient import message
@@ -120,6 +121,22 @@ def one_probe_wakes_an_account(t):
     daemon.wait_queue_empty()
     t.equal(sorted(x.header("Subject")[0] for x in fake.messages),
             ["m%d" % i for i in range(8)], "messages")
+
+
+@scenario
+def states_that_are_being_saved_hold_up_no_mail(t):
+    fake = t.fake()
+    daemon = t.daemon(fake)
+    faults = Faults(daemon)
+    daemon.start()
+    faults.delay("mover", FSYNC, 20)
+    for _ in range(20):
+        daemon.ask("account.pause", all=True)
+        daemon.ask("account.resume", all=True)
+    daemon.send(message())
+    fake.wait_messages(1)
+    daemon.wait_queue_empty()
+    t.true(faults.count == 1, "the disk was slow")
 
 
 @scenario

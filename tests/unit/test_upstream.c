@@ -219,6 +219,14 @@ static void test_refused_early(void **state)
 		{SCRIPT(EHLO_CLEAR, "S 250 STARTTLS", "C STARTTLS",
 			 "S 454 4.7.0 TLS not available", GOODBYE),
 			PHASE_STARTTLS, ACTION_BACK_OFF, PAUSE_NONE},
+		/* a yes, but to what? */
+		{SCRIPT("S 299 hello", GOODBYE), PHASE_BANNER, ACTION_BACK_OFF,
+			PAUSE_NONE},
+		{SCRIPT(EHLO_CLEAR, "S 220 hello", GOODBYE), PHASE_EHLO,
+			ACTION_BACK_OFF, PAUSE_NONE},
+		{SCRIPT(EHLO_CLEAR, "S 250 STARTTLS", "C STARTTLS", "S 250 go",
+			 GOODBYE),
+			PHASE_STARTTLS, ACTION_BACK_OFF, PAUSE_NONE},
 	};
 
 	run_refusals(*state, rows, COUNT_OF(rows));

@@ -38,10 +38,11 @@ def as_lines(text):
 class Rule:
     """One misbehaviour.
 
-    phase   BANNER EHLO STARTTLS AUTH MAIL RCPT DATA BDAT MIDDATA FINAL RSET
-            NOOP QUIT. FINAL is the answer to the last byte of a message,
-            MIDDATA a moment inside of it, after_bytes in. A phase counts once
-            for each command (MIDDATA: once for each message).
+    phase   CONNECT BANNER EHLO STARTTLS TLS AUTH MAIL RCPT DATA BDAT MIDDATA
+            FINAL RSET NOOP QUIT. CONNECT is before anything is said, TLS
+            instead of the handshake. FINAL is the answer to the last byte of a
+            message, MIDDATA a moment inside of it, after_bytes in. A phase
+            counts once for each command (MIDDATA: once for each message).
     match   regular expression to be found in the command line; for MIDDATA and
             FINAL in the message so far (bytes).
     nth     from this matching time on (1: the first).
@@ -51,17 +52,31 @@ class Rule:
             connection ends.
     action  instead of, or after, a reply: "drop" (close), "reset" (RST),
             "stall" (no answer until release() or the end).
+    raw     bytes that are sent instead of a reply, as they are; those that
+            begin like a success are one.
+    endless the same again and again, until the client goes.
+    trickle seconds between the single bytes of reply or raw.
+    under   raw goes to the socket beneath TLS.
+    certificate  for this handshake; see pki.Pki.
     behind  a text or a list of texts said right behind the usual reply, which
             nobody asked for.
-    taken   FINAL without an answer: was the message kept?
+    taken   FINAL without a proper answer: was the message kept?
     delay   seconds before anything happens.
     """
 
     def __init__(self, phase, reply=None, action=None, match=None, nth=1,
-                 times=None, taken=False, delay=0, after_bytes=0, behind=None):
+                 times=None, taken=False, delay=0, after_bytes=0, behind=None,
+                 raw=None, endless=False, trickle=0, under=False,
+                 certificate=None):
         self.phase = phase
         self.reply = as_lines(reply)
-        self.behind = as_lines(behind)
+        self.behind = behind if isinstance(behind, bytes) else \
+            as_lines(behind)
+        self.raw = raw
+        self.endless = endless
+        self.trickle = trickle
+        self.under = under
+        self.certificate = certificate
         self.action = action
         self.match = match
         self.nth = nth
@@ -232,9 +247,10 @@ class FakeGmail:
         if self.on_event:
             self.on_event(session.number, kind, text)
 
-    def tls_context(self, on_sni):
+    def tls_context(self, on_sni, certificate=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*self.pki.pair(self.behaviour.certificate))
+        context.load_cert_chain(*self.pki.pair(
+            certificate or self.behaviour.certificate))
         context.sni_callback = on_sni
         if self.behaviour.max_tls:
             # OpenSSL 3 speaks what is old at security level 0 only

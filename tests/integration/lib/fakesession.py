@@ -7,6 +7,7 @@ import ssl
 import struct
 import time
 
+from .fakefaults import put, send_raw
 from .fakemessage import Message, complaints
 
 LINGER_S = 2        # for what a client still sends at our end
@@ -46,6 +47,7 @@ class Session:
     def run(self):
         try:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.moment("CONNECT")
             if self.implicit:
                 self.start_tls()
             self.server.tell(self, "connect", "port=%s" % (
@@ -147,13 +149,14 @@ class Session:
         data = data.replace(b"\r\n..", b"\r\n.")
         return data[1:] if data.startswith(b"..") else data
 
-    def send(self, data):
-        if not self.how.trickle:
+    def send(self, data, trickle=0):
+        trickle = trickle or self.how.trickle
+        if not trickle:
             self.sock.sendall(data)
             return
         for byte in data:
             self.sock.sendall(bytes([byte]))
-            self.server.ending.wait(self.how.trickle)
+            self.server.ending.wait(trickle)
 
     # -- replies and rules --------------------------------------------------
 
@@ -168,10 +171,13 @@ class Session:
         reply = normal
         if rule:
             self.server.ending.wait(rule.delay)
-            if rule.action == "stall" or rule.reply is None:
+            if rule.raw is not None:
+                return self.say_raw(rule)
+            if rule.action == "stall" or (rule.reply is None and
+                                          not rule.behind):
                 self.act(rule)
             reply = rule.reply or normal
-        self.say_lines(reply)
+        self.say_lines(reply, rule.trickle if rule else 0)
         if rule:
             self.say_behind(rule)
             self.act(rule)
@@ -179,17 +185,38 @@ class Session:
             raise Ended
         return reply[-1][0] in "23"
 
-    def say_lines(self, reply):
+    def moment(self, phase):
+        """Where nothing is said by itself."""
+        rule = self.server.pick_rule(phase, "")
+        if rule is None:
+            return None
+        self.server.ending.wait(rule.delay)
+        if rule.raw is not None:
+            self.say_raw(rule)
+            raise Ended
+        self.act(rule)
+        return rule
+
+    def say_raw(self, rule):
+        self.last_reply = repr(rule.raw[:80])
+        send_raw(self, rule)
+        self.act(rule)
+        return rule.raw[:1] in (b"2", b"3")
+
+    def say_lines(self, reply, trickle=0):
         self.last_reply = "\r\n".join(
             line[:3] + (" " if i == len(reply) - 1 else "-") + line[4:]
             for i, line in enumerate(reply))
-        self.send(self.last_reply.encode() + b"\r\n")
+        self.send(self.last_reply.encode() + b"\r\n", trickle)
 
     def say(self, text):
         self.say_lines(["%s %s - gsmtp" % (text, self.id)])
 
     def say_behind(self, rule):
         if not rule.behind:
+            return
+        if isinstance(rule.behind, bytes):
+            put(self, rule.behind, rule.under)
             return
         said = self.last_reply
         self.say_lines(rule.behind)
@@ -215,10 +242,12 @@ class Session:
         rule = self.server.pick_rule("MIDDATA", bytes(self.buffer))
         if rule is None:
             return
+        if rule.raw is not None:
+            self.say_raw(rule)
         if rule.reply:
-            self.say_lines(rule.reply)
+            self.say_lines(rule.reply, rule.trickle)
         self.act(rule)
-        if rule.reply:
+        if rule.reply or rule.raw is not None:
             raise Ended
 
     # -- commands -----------------------------------------------------------
@@ -294,7 +323,8 @@ class Session:
         def on_sni(_sock, name, _context):
             self.sni = name
 
-        context = self.server.tls_context(on_sni)
+        rule = self.moment("TLS")
+        context = self.server.tls_context(on_sni, rule and rule.certificate)
         try:
             self.sock = context.wrap_socket(self.sock, server_side=True,
                                             do_handshake_on_connect=False)
@@ -501,23 +531,28 @@ class Session:
         if rule is None:
             return self.answer(message, normal)
         self.server.ending.wait(rule.delay)
-        if rule.reply is None and rule.action in ("drop", "reset"):
+        if rule.raw is not None or (rule.reply is None and
+                                    rule.action in ("drop", "reset") and
+                                    not rule.behind):
             message.taken = rule.taken
             self.keep(message)
+            if rule.raw is not None:
+                self.say_raw(rule)
             self.act(rule)
+            return None
         if rule.action == "stall":
             self.act(rule)
-        self.answer(message, rule.reply or normal)
+        self.answer(message, rule.reply or normal, rule)
         self.say_behind(rule)
         self.act(rule)
         return None
 
-    def answer(self, message, reply):
+    def answer(self, message, reply, rule=None):
         """Kept first: a test that saw the reply finds the message."""
-        message.taken = reply[-1][0] == "2"
+        message.taken = reply[-1][0] == "2" or bool(rule and rule.taken)
         message.reply = " ".join(reply)
         self.keep(message)
-        self.say_lines(reply)
+        self.say_lines(reply, rule.trickle if rule else 0)
         if reply[-1].startswith("421"):
             raise Ended
 

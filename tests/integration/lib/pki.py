@@ -1,6 +1,7 @@
 """pki.py - a throw-away certificate authority, by the openssl command."""
 import os
 import subprocess
+import threading
 
 CA_CONFIG = """\
 [ca]
@@ -39,15 +40,17 @@ class Pki:
         self.ca_file = self._make_ca("ca")
         self._make_ca("other")
         self.pairs = {}
+        self.making = threading.Lock()
 
     def path(self, name):
         return os.path.join(self.folder, name)
 
     def pair(self, kind):
         """Returns (certificate file, key file); made at the first call."""
-        if kind not in self.pairs:
-            self.pairs[kind] = self._make_pair(kind)
-        return self.pairs[kind]
+        with self.making:
+            if kind not in self.pairs:
+                self.pairs[kind] = self._make_pair(kind)
+            return self.pairs[kind]
 
     def _run(self, *args):
         done = subprocess.run(["openssl"] + list(args), text=True,
