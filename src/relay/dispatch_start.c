@@ -356,12 +356,34 @@ static void on_account_state(void *arg, struct account *a)
 	d->on_change(d->change_arg);
 }
 
+/* What a body file may grow to: the largest message that is taken of any
+ * client. upstream_size: 0 for not known. */
+static uint64_t body_size_max(const struct conf *conf, uint64_t upstream_size)
+{
+	uint64_t size, largest = 0;
+	size_t i;
+
+	if (upstream_size == 0)
+		upstream_size = UPSTREAM_SIZE_DEFAULT;
+	for (i = 0; i < conf->client_count; i++) {
+		size = conf->clients[i].message_size;
+		if (size == 0)
+			size = conf->message_size;
+		if (size == 0)
+			size = upstream_size;
+		if (size > largest)
+			largest = size;
+	}
+	return largest;
+}
+
 static void on_size(void *arg, struct account *a, uint64_t size)
 {
 	struct dispatch *d = arg;
 
 	if (a == d->slots[0].account)
-		journal_reader_tell_size(d->journal, size);
+		journal_reader_tell_size(
+			d->journal, size, body_size_max(d->conf, size));
 }
 
 static int open_dir(int spool_fd, const char *name, struct err *err)
@@ -449,13 +471,6 @@ static void make_events(struct dispatch *d)
 		bug("out of memory at the start");
 }
 
-/* What a body file may grow to: the largest message that is taken. */
-static uint64_t body_size_max(const struct conf *conf)
-{
-	return conf->message_size > 0 ? conf->message_size
-				      : UPSTREAM_SIZE_DEFAULT;
-}
-
 static void find_hostname(struct dispatch *d)
 {
 	const char *configured = d->conf->hostname;
@@ -497,7 +512,7 @@ struct dispatch *dispatch_new(
 	if (d->mover == NULL || make_slots(d, params, err) != 0)
 		goto fail;
 	d->journal = journal_reader_open(d->base, params->spool_fd,
-		body_size_max(d->conf), &callbacks, err);
+		body_size_max(d->conf, 0), &callbacks, err);
 	if (d->journal == NULL)
 		goto fail;
 	return d;

@@ -221,11 +221,13 @@ void journal_reader_peer_gone(struct journal_reader *r)
 	apply_statement(r, &r->statement);
 }
 
-void journal_reader_tell_size(struct journal_reader *r, uint64_t size)
+void journal_reader_tell_size(
+	struct journal_reader *r, uint64_t size, uint64_t body_size_max)
 {
 	if (size == r->upstream_size)
 		return;
 	r->upstream_size = size;
+	r->body_size_told = body_size_max;
 	r->size_due = true;
 	journal_stock_supply(r);
 }

@@ -80,8 +80,11 @@ void journal_reader_set_link(struct journal_reader *r, int link_fd);
 /* No receiver lives: nothing is held any more. */
 void journal_reader_peer_gone(struct journal_reader *r);
 
-/* Tells the receiver upstream's SIZE. */
-void journal_reader_tell_size(struct journal_reader *r, uint64_t size);
+/* Tells the receiver upstream's SIZE, under which a body may grow to
+ * body_size_max. Where that is more than before: not until there is so much
+ * room for the bodies it has in hand. */
+void journal_reader_tell_size(
+	struct journal_reader *r, uint64_t size, uint64_t body_size_max);
 
 /* Reads the record at place into *out (cleared first): the envelope begins at
  * JOURNAL_HEAD_SIZE. Returns 0; -1 with err: read error, or ERR_DAMAGED with

@@ -107,6 +107,7 @@ struct journal_reader {
 	unsigned empty_bodies; /* the same */
 	struct link_statement statement; /* the last one */
 	uint64_t upstream_size;
+	uint64_t body_size_told; /* what a body may grow to by it */
 	bool size_due;
 
 	/* reading */

@@ -89,15 +89,21 @@ struct journal_body *journal_body_find(struct journal_reader *r, uint64_t name)
 }
 
 /* Bodies the receiver may still fill, at their full size, and the reserve. */
-static uint64_t room_to_keep(const struct journal_reader *r)
+static uint64_t room_for_bodies(
+	const struct journal_reader *r, uint64_t body_size)
 {
 	const struct journal_body *b;
 	uint64_t need = JOURNAL_RESERVE;
 
 	TAILQ_FOREACH(b, &r->bodies, link)
 	if (!b->named && !b->released)
-		need += r->body_size_max;
-	return need + r->making_bodies * r->body_size_max;
+		need += body_size;
+	return need + r->making_bodies * body_size;
+}
+
+static uint64_t room_to_keep(const struct journal_reader *r)
+{
+	return room_for_bodies(r, r->body_size_max);
 }
 
 static bool has_room(int fd, uint64_t need)
@@ -476,14 +482,31 @@ static void supply_bodies(struct journal_reader *r)
 		submit_body_job(r, random_u64(), false);
 }
 
-void journal_stock_supply(struct journal_reader *r)
+/* Larger bodies than before: those that are out may grow as well. A smaller
+ * size frees nothing, for what is under way keeps the old one. */
+static bool may_tell_size(struct journal_reader *r)
+{
+	if (r->body_size_told <= r->body_size_max)
+		return true;
+	if (!has_room(r->journal_fd, room_for_bodies(r, r->body_size_told)))
+		return false;
+	r->body_size_max = r->body_size_told;
+	return true;
+}
+
+static void supply_size(struct journal_reader *r)
 {
 	struct link_handover size = {LINK_UPSTREAM, r->upstream_size, 0, -1};
 
+	if (r->size_due && may_tell_size(r) && hand_over(r, &size, NULL) == 1)
+		r->size_due = false;
+}
+
+void journal_stock_supply(struct journal_reader *r)
+{
 	if (!r->holdings_known || r->link_fd < 0)
 		return;
-	if (r->size_due && hand_over(r, &size, NULL) == 1)
-		r->size_due = false;
+	supply_size(r);
 	supply_segments(r);
 	supply_bodies(r);
 }

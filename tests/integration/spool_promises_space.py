@@ -120,6 +120,51 @@ def mail_fills_the_disk_to_the_reserve_and_gets_on(t):
     check_all(t, fake, daemon, sender)
 
 
+def learnt(t, size, disk_mib):
+    """A daemon that has heard its upstream's SIZE and now keeps its mail."""
+    fake = t.fake()
+    fake.behaviour.size = size
+    daemon = t.daemon(fake)
+    disk = SmallDisk(t, daemon, disk_mib)
+    daemon.start()
+    daemon.send(message())
+    daemon.wait_queue_empty()
+    daemon.ask("account.pause", all=True)
+    return daemon, disk
+
+
+def offered(daemon):
+    with daemon.client() as client:
+        return int(client.ehlo()["SIZE"])
+
+
+@scenario
+def the_reserve_is_kept_with_a_size_that_was_learnt(t):
+    daemon, disk = learnt(t, 60 * MIB, 340)
+    wait_for(lambda: offered(daemon) == 60 * MIB - 4096, 20, "SIZE is offered")
+    sender = Sender(daemon)
+    sender.until_452(t, base64_lines(3, 59 * MIB), 8)
+    print_comment("%d were taken, %d MiB are left" % (
+        len(sender.accepted), disk.free() // MIB))
+    t.true(sender.accepted, "there was room for one")
+    t.true(disk.free() >= RESERVE, "the reserve is kept: %d" % disk.free())
+
+
+@scenario
+def a_size_is_offered_when_there_is_room_for_it(t):
+    daemon, disk = learnt(t, 60 * MIB, 200)
+    known = offered(daemon)
+    t.true(known < 36000000, "the size before it was learnt: %d" % known)
+    t.equal(daemon.account_state()["upstream_size"], 60 * MIB, "it is known")
+    disk.grow(400)
+
+    def is_offered():
+        daemon.send(message())  # something for the journal to do
+        return offered(daemon) == 60 * MIB - 4096
+
+    wait_for(is_offered, 20, "the larger size is offered")
+
+
 @scenario
 def a_disk_without_any_room_loses_nothing(t):
     fake, daemon, disk, upstream_opens = ready(t)

@@ -112,7 +112,7 @@ static void a_new_relay_touches_nothing_before_the_first_statement(void **state)
 	rig_start_relay(rig);
 	enemy_connect(rig, &e);
 	journal_reader_sweep_bodies(rig->reader);
-	journal_reader_tell_size(rig->reader, 1000000);
+	journal_reader_tell_size(rig->reader, 1000000, 0);
 	rig_settle(rig);
 	io_advance_ms(10000);
 	rig_settle(rig);

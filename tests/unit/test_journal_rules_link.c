@@ -484,7 +484,7 @@ static void upstreams_size_is_told(void **state)
 
 	rig_start(rig);
 	assert_true(journal_upstream_size(rig->journal) == 0);
-	journal_reader_tell_size(rig->reader, 35882577);
+	journal_reader_tell_size(rig->reader, 35882577, 0);
 	while (journal_upstream_size(rig->journal) == 0)
 		rig_turn(rig);
 	assert_true(journal_upstream_size(rig->journal) == 35882577);

@@ -49,6 +49,10 @@ class SmallDisk:
 
         t.at_end.append(end)
 
+    def grow(self, size_mib):
+        subprocess.run(["mount", "-o", "remount,size=%dm" % size_mib,
+                        self.path], check=True)
+
     def free(self):
         """Octets."""
         st = os.statvfs(self.path)
