@@ -246,6 +246,7 @@ integration_tests = \
 	tests/integration/people_see_and_act.py \
 	tests/integration/per_recipient_results.py \
 	tests/integration/real_clients.py \
+	tests/integration/real_programs.py \
 	tests/integration/real_submission_server.py \
 	tests/integration/receiver_broken_into.py \
 	tests/integration/refuses_strangers.py \

@@ -15,6 +15,12 @@ PACKAGES_CHECK=(
 PACKAGES_CLIENTS=(curl libnet-ssleay-perl msmtp perl s-nail strace swaks)
 # a real server to deliver to, run by the tests alone; skipped likewise
 PACKAGES_SERVERS=(libsasl2-modules postfix sasl2-bin)
+# programs that call sendmail: unpacked beside the build, never installed (they
+# are services and daily jobs); their tests lay them over /usr
+PACKAGES_PROGRAMS=(
+	at bsd-mailx cron git-email libmailtools-perl logwatch mutt php-cli
+	s-nail smartmontools unattended-upgrades
+)
 
 packages_policy=/usr/sbin/policy-rc.d
 packages_policy_kept=
@@ -106,4 +112,33 @@ packages_need_servers()
 			packages_as_root debconf-set-selections
 	fi
 	packages_need "${PACKAGES_SERVERS[@]}"
+}
+
+# packages_unpack DIR NAME...: unpacks the packages into DIR, with what they need
+# and is not installed; what is there from a run before is used again.
+packages_unpack()
+{
+	local dir=$1 stamp=$1.list file
+	shift
+
+	if [ "$(cat "$stamp" 2>/dev/null)" = "$*" ]; then
+		return 0
+	fi
+	if ! command -v dpkg-query >/dev/null || [ "$(id -u)" -ne 0 ]; then
+		echo "Neither Debian nor root: nothing is unpacked ($*)"
+		return 1
+	fi
+	echo "Unpacking: $*"
+	rm -rf "$dir" "$dir.archives"
+	mkdir -p "$dir" "$dir.archives/partial" || return 1
+	packages_apt update || true
+	packages_apt -o Dir::Cache::archives="$dir.archives" \
+		-o APT::Sandbox::User=root --download-only \
+		--no-install-recommends --no-remove -y install "$@" \
+		>/dev/null || return 1
+	for file in "$dir.archives"/*.deb; do
+		[ ! -e "$file" ] || dpkg -x "$file" "$dir" || return 1
+	done
+	rm -rf "$dir.archives"
+	echo "$*" >"$stamp"
 }

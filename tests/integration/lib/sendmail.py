@@ -120,13 +120,18 @@ class Installed(Sendmail):
         if probe.returncode != 0:
             t.skip("mounts of one's own are refused here")
 
+    @staticmethod
+    def room():
+        """What lies over the directories in which ours are made."""
+        return ["mount -t tmpfs -o mode=755 tmpfs " + path
+                for path in ("/var/spool", "/run")]
+
     def script(self):
         """Mounts, then becomes the user."""
-        lines = ["set -e"]
+        lines = ["set -e"] + self.room()
         for path, here in (("/var/spool", self.daemon.spool),
                            ("/run", self.daemon.folder)):
-            lines += ["mount -t tmpfs -o mode=755 tmpfs " + path,
-                      "mkdir %s/gmrelayd" % path,
+            lines += ["mkdir -p %s/gmrelayd" % path,
                       "mount --bind %s %s/gmrelayd" % (here, path)]
         for path, file in self.places.items():
             lines += ["if ! [ -e %s ]; then d=%s" % (path, path),
@@ -134,8 +139,9 @@ class Installed(Sendmail):
                       'mount -t tmpfs -o mode=755 tmpfs "$d"',
                       "mkdir -p $(dirname %s); >%s; fi" % (path, path),
                       "mount --bind %s %s" % (file, path)]
-        lines.append('exec setpriv --reuid %d --regid %d --clear-groups '
-                     '"$@"' % (self.uid, self.gid or self.uid))
+        lines.append('exec "$@"' if self.uid == 0 else
+                     'exec setpriv --reuid %d --regid %d --clear-groups "$@"'
+                     % (self.uid, self.gid or self.uid))
         return "\n".join(lines)
 
     def inside(self, *argv):
