@@ -33,6 +33,7 @@ struct param_row {
 	const char *keyword;
 	int (*take)(struct command_mail *mail, const struct param *param,
 		struct err *err);
+	bool hint; /* all goes well without it: nonsense can be overlooked */
 };
 
 static char upper(char c)
@@ -195,15 +196,15 @@ static int take_uid(
 }
 
 static const struct param_row mail_params[] = {
-	{"BODY", take_body},
-	{"SIZE", take_size},
-	{"SMTPUTF8", take_smtputf8},
-	{"XUID", take_uid},
-	{NULL, NULL},
+	{"BODY", take_body, false},
+	{"SIZE", take_size, true},
+	{"SMTPUTF8", take_smtputf8, false},
+	{"XUID", take_uid, false},
+	{NULL, NULL, false},
 };
 
 static const struct param_row rcpt_params[] = {
-	{NULL, NULL},
+	{NULL, NULL, false},
 };
 
 static struct param split_param(const char *text, size_t len)
@@ -235,7 +236,22 @@ static int unknown_param(
 		(int)param->keyword_len, param->keyword);
 }
 
-/* Unknown ones are overlooked where quirks is not NULL. */
+static int take_known(const struct param_row *row, const struct param *param,
+	struct command_mail *mail, unsigned *quirks, struct err *err)
+{
+	struct err why;
+
+	if (row->take(mail, param, &why) == 0)
+		return 0;
+	if (row->hint && quirks != NULL) {
+		*quirks |= QUIRK_BIT(QUIRK_UNKNOWN_PARAMETER);
+		return 0;
+	}
+	return err_set(err, why.kind, "%s", why.text);
+}
+
+/* Unknown ones, and hints that make no sense, are overlooked where quirks is
+ * not NULL. */
 static int take_params(struct reader *in, const struct param_row *rows,
 	struct command_mail *mail, unsigned *quirks, struct err *err)
 {
@@ -258,7 +274,7 @@ static int take_params(struct reader *in, const struct param_row *rows,
 			rc = err_set(err, ERR_LIMIT, "%s is there twice",
 				rows[row].keyword);
 		else
-			rc = rows[row].take(mail, &param, err);
+			rc = take_known(&rows[row], &param, mail, quirks, err);
 		seen |= 1U << row;
 	}
 	return rc;

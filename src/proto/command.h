@@ -43,8 +43,9 @@ struct command_mail {
 
 /* The argument of MAIL: "FROM:<path> [parameters]". Tolerant: case, spaces
  * around the colon, what address_parse_path() tolerates, unknown parameters
- * ignored (strict: 555). err->kind: ERR_SYNTAX bad syntax (501), ERR_LIMIT an
- * unknown or bad parameter (555). Returns 0, -1 with err. */
+ * and a SIZE that is no number ignored (strict: 555). err->kind: ERR_SYNTAX bad
+ * syntax (501), ERR_LIMIT an unknown or bad parameter (555). Returns 0, -1 with
+ * err. */
 int command_parse_mail(struct command_mail *out, const char *arg, size_t len,
 	bool tolerant, struct err *err);
 

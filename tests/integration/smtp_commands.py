@@ -102,6 +102,8 @@ def a_lax_client_is_understood_and_upstream_is_canonical(t):
         ["MAIL FROM:a@example.org", "RCPT TO:b@example.net"],
         ["mail from: <a@example.org>", "rcpt to: <b@example.net>"],
         ["MAIL FROM:<a@example.org> X-UNKNOWN=1 FOO", PATHS[1]],
+        ["MAIL FROM:<a@example.org> SIZE=", PATHS[1]],
+        ["MAIL FROM:<a@example.org> SIZE=abc", PATHS[1]],
         ["MAIL FROM: a@example.org ", "RCPT TO: b@example.net "],
         ["MAIL FROM:<a@example.org", "RCPT TO:b@example.net>"],
         ["Mail From:<@relay.example,@other.example:a@example.org>",

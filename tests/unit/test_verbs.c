@@ -202,7 +202,7 @@ static const struct command_row {
 	{"", "MAIL\r\n", "501/5.1.7", NULL},
 	{"", "MAIL FROM\r\n", "501/5.1.7", NULL},
 	{"", "MAIL FROM:<a b@>\r\n", "501/5.1.7", NULL},
-	{"", "MAIL FROM:<a@example.org> SIZE=x\r\n", "555/5.5.4", NULL},
+	{"", "MAIL FROM:<a@example.org> BODY=x\r\n", "555/5.5.4", NULL},
 	{"", "MAIL FROM:<a@example.org> BODY=BINARYMIME\r\n", "555/5.5.4",
 		NULL},
 	{"", "MAIL FROM:<a@example.org> SIZE=35878481\r\n", "250/2.1.0", NULL},
