@@ -239,8 +239,9 @@ static int explain_bind(const struct opening *o, const char *name,
 		if (own != NULL)
 			return err_set(err, ERR_CONFIG,
 				"listen %s: port %u is held by this daemon's "
-				"own %s; a change between an address and all "
-				"addresses needs a restart",
+				"own %s; to change between an address and all "
+				"addresses, restart it: systemctl restart "
+				"gmrelayd",
 				name, port, own);
 		return err_set(err, ERR_CONFIG,
 			"listen %s: port %u is in use, probably by another "

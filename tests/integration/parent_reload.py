@@ -5,6 +5,7 @@ import signal
 import socket
 
 from lib import proc
+from lib.daemon import free_port
 from lib.harness import main, scenario, wait_for
 from lib.smtpclient import Client, message
 
@@ -87,6 +88,18 @@ def a_port_that_is_taken(t):
         refused(t, daemon, "port %d is in use" % port)
     daemon.write_config(listen=before)
     daemon.reload()
+
+
+@scenario
+def one_address_for_all_needs_a_restart(t):
+    port = free_port()
+    daemon = t.daemon(t.fake(), listen=["127.0.0.1:%d" % port]).start()
+    daemon.write_config(listen=["*:%d" % port],
+                        allow=["127.0.0.0/8", "::1", "192.168.7.0/24"])
+    refused(t, daemon, "port %d is held by this daemon's own" % port,
+            "systemctl restart gmrelayd")
+    daemon.stop()
+    daemon.start()
 
 
 @scenario

@@ -196,6 +196,14 @@ def hold_release_retry_delete(t):
     run(t, daemon, "queue", "release", kept)
     fake.wait_messages(1)
     daemon.wait_queue_empty()
+    daemon.ask("account.pause", all=True)
+    kept = daemon.send(message(subject="held again"))
+    run(t, daemon, "queue", "hold", kept)
+    run(t, daemon, "account", "resume", "default")
+    # to try it now means that it is held no more
+    run(t, daemon, "queue", "retry", kept)
+    fake.wait_messages(2)
+    daemon.wait_queue_empty()
 
 
 @scenario
