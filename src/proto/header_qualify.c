@@ -8,7 +8,6 @@
 #include "base/util.h"
 #include "proto/mailbox_internal.h"
 #include "proto/rfc2047.h"
-#include "proto/rfc2047_decode.h"
 
 #include <string.h>
 
@@ -38,13 +37,14 @@ static struct mailbox_span trimmed(struct mailbox_span s)
 	return s;
 }
 
-/* A name as users and devices have it. */
+/* A name as users and devices have it; nothing that is, or was meant to be, an
+ * encoded-word. */
 static bool is_name(struct mailbox_span s)
 {
 	struct address address;
 
 	return s.len > 0 && s.text[0] != '"' && text_is_ascii(s.text, s.len) &&
-	       rfc2047_word_length(s.text, s.len) == 0 &&
+	       !(s.len > 1 && memcmp(s.text, "=?", 2) == 0) &&
 	       address_parse(&address, s.text, s.len, true, NULL) == 0 &&
 	       address.text[address.local_len] == '\0';
 }

@@ -24,8 +24,8 @@ static void settle_name(
 	bool dirty;
 
 	out->clean = false;
-	if (count == 1 && e->words == 1 && e->word.text[0] != '"' &&
-		mailbox_read_address(&out->address, e->word, true, &dirty))
+	if (count == 1 && e->words == 1 &&
+		mailbox_read_name(&out->address, e->word, &dirty))
 		out->name_len = 0;
 	if (out->address.text[0] == '\0' && out->name_len == 0) {
 		memcpy(out->name, e->comment.text, e->comment.len);

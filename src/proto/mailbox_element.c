@@ -108,6 +108,14 @@ static struct mailbox_span trimmed(struct mailbox_span s)
 	return s;
 }
 
+bool mailbox_read_name(
+	struct address *out, struct mailbox_span word, bool *dirty)
+{
+	return word.len > 0 && word.text[0] != '"' &&
+	       rfc2047_word_length(word.text, word.len) == 0 &&
+	       mailbox_read_address(out, word, true, dirty);
+}
+
 bool mailbox_read_address(struct address *out, struct mailbox_span s,
 	bool unqualified_ok, bool *dirty)
 {
@@ -394,8 +402,7 @@ static void settle_element(struct mailbox_element *e)
 		e->dirty = true;
 		/* cron's "root (Cron Daemon)" */
 		if (e->words == 1 && e->comment.len > 0 &&
-			mailbox_read_address(
-				&e->address, e->word, true, &e->dirty))
+			mailbox_read_name(&e->address, e->word, &e->dirty))
 			e->name.len = 0;
 	}
 	if (e->address.text[0] != '\0' && e->name.len == 0)

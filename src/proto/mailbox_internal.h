@@ -46,6 +46,11 @@ void mailbox_name_add(struct mailbox_name *n, const char *text, size_t len);
 bool mailbox_read_address(struct address *out, struct mailbox_span s,
 	bool unqualified_ok, bool *dirty);
 
+/* The same for a user's name that stands alone, without a domain: no quotes,
+ * and no encoded-word, which is a name for people. */
+bool mailbox_read_name(
+	struct address *out, struct mailbox_span word, bool *dirty);
+
 /* Reads up to the next comma, semicolon or colon, or to the end. */
 void mailbox_read_element(struct mailbox_reader *r, struct mailbox_element *e);
 

@@ -6,6 +6,7 @@
 #include "proto/sender.h"
 
 #include "proto/mailbox.h"
+#include "proto/rfc2047_decode.h"
 #include "proto/sender_name.h"
 
 #include <stdio.h>
@@ -41,8 +42,15 @@ static int add_address(struct buf *out, size_t name_at, const char *address)
 {
 	size_t column = 0;
 
-	if (out->len == name_at || address[0] == '\0')
-		return buf_addf(out, "%s\r\n", address);
+	if (address[0] == '\0')
+		return buf_add_string(out, "\r\n");
+	if (out->len == name_at)
+		/* bare, an encoded-word would be taken for a name */
+		return buf_addf(out,
+			rfc2047_word_length(address, strlen(address)) > 0
+				? "<%s>\r\n"
+				: "%s\r\n",
+			address);
 	while (column < out->len && out->data[out->len - 1 - column] != '\n')
 		column++;
 	return buf_addf(out, "%s<%s>\r\n",

@@ -9,6 +9,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_envelope \
 	tests/fuzz/fuzz_header \
 	tests/fuzz/fuzz_line \
+	tests/fuzz/fuzz_list \
 	tests/fuzz/fuzz_mailbox \
 	tests/fuzz/fuzz_reply
 
@@ -36,6 +37,8 @@ tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c $(fuzz_main)
 tests_fuzz_fuzz_header_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_line_SOURCES = tests/fuzz/fuzz_line.c $(fuzz_main)
 tests_fuzz_fuzz_line_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_list_SOURCES = tests/fuzz/fuzz_list.c $(fuzz_main)
+tests_fuzz_fuzz_list_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_mailbox_SOURCES = tests/fuzz/fuzz_mailbox.c $(fuzz_main)
 tests_fuzz_fuzz_mailbox_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_reply_SOURCES = tests/fuzz/fuzz_reply.c $(fuzz_main)

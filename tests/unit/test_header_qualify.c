@@ -48,6 +48,7 @@ static const struct vector {
 	{"To: two words\r\n", NULL},
 	{"To: \"root\"\r\n", NULL},
 	{"To: =?UTF-8?Q?root?=\r\n", NULL},
+	{"To: =?UTF-8?Q?root\r\n", NULL},
 	{"To: J\xc3\xb6rg\r\n", NULL},
 	{"To: <>\r\n", NULL},
 	{"To: root@\r\n", NULL},

@@ -55,6 +55,9 @@ static const struct vector {
 	{",a@b", "", "a@b", 0},
 	/* names and addresses that lack something */
 	{"root (Cron Daemon)", "Cron Daemon", "root", 0},
+	{"=?utf-8?q?Scan?=", "=?utf-8?q?Scan?=", "", 0},
+	{"=?utf-8?q?Scan?= (x)", "=?utf-8?q?Scan?=", "", 0},
+	{"=?utf-8?q?Scan?=@a.b", "=?utf-8?q?Scan?=@a.b", "", 0},
 	{"root", "", "root", 0},
 	{"<root>", "", "root", 0},
 	{"Charlie Root <root>", "Charlie Root", "root", 0},

@@ -119,6 +119,11 @@ static const struct vector foreign[] = {
 		"From: \"HP LaserJet 400\" <me@gmail.com>\r\n" ORIGINAL
 		"HP LaserJet 400\r\n",
 		REWROTE},
+	{"a printer, encoded, without address",
+		"From: =?utf-8?q?B=C3=BCro?=\r\n",
+		"From: =?UTF-8?Q?B=C3=BCro?= <me@gmail.com>\r\n" ORIGINAL
+		"=?utf-8?q?B=C3=BCro?=\r\n",
+		REWROTE},
 	{"a printer, empty brackets", "From: \"Scan To Mail\" <>\r\n",
 		"From: \"Scan To Mail\" <me@gmail.com>\r\n" ORIGINAL
 		"\"Scan To Mail\" <>\r\n",
@@ -244,6 +249,10 @@ static const struct vector kept[] = {
 		"From: \"Cron Daemon\" <root@relay.example.org>\r\n", MENDED},
 	{"a user alone", "From: root\r\n", "From: root@relay.example.org\r\n",
 		MENDED},
+	{"an encoded-word that is an address", "From: X <=?a?q?b?=>,\r\n",
+		"From: \"X\" <=?a?q?b?=@relay.example.org>\r\n", MENDED},
+	{"the same, without a name", "From: <=?a?q?b?=>\r\n",
+		"From: <=?a?q?b?=@relay.example.org>\r\n", MENDED},
 	{"a name alone", "From: Front Door\r\n",
 		"From: \"Front Door\" <root@localhost>\r\n", MENDED},
 	{"a missing bracket", "From: X <a@b.org\r\n",
