@@ -33,7 +33,8 @@ class Told:
     def lines(self):
         try:
             with open(self.file, encoding="utf-8") as file:
-                return [x.rstrip("\n").split("|") for x in file]
+                return [x.rstrip("\n").split("|") for x in file
+                        if x.endswith("\n")]
         except FileNotFoundError:
             return []
 

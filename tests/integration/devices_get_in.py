@@ -181,8 +181,9 @@ def a_held_account_holds_up_no_other(t):
     daemon.ctl("account", "resume", "default")
     daemon.send(message(subject="by-first"))
     fakes[0].wait_messages(1)
+    t.wait_for(lambda: [x["account"] for x in daemon.ctl("queue", "list")] ==
+               ["second"], what="what waits: the second account's message")
     listed = daemon.ctl("queue", "list")
-    t.equal([x["account"] for x in listed], ["second"], "what waits")
     # a start does not mix them up: in the journal or in queue/
     daemon.ctl("queue", "hold", listed[0]["id"])
     daemon.stop()
