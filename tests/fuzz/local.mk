@@ -6,11 +6,13 @@ fuzz_targets = \
 	tests/fuzz/fuzz_aliases \
 	tests/fuzz/fuzz_body \
 	tests/fuzz/fuzz_command \
+	tests/fuzz/fuzz_drop \
 	tests/fuzz/fuzz_envelope \
 	tests/fuzz/fuzz_header \
 	tests/fuzz/fuzz_line \
 	tests/fuzz/fuzz_list \
 	tests/fuzz/fuzz_mailbox \
+	tests/fuzz/fuzz_recipients \
 	tests/fuzz/fuzz_reply
 
 if FUZZING
@@ -31,6 +33,8 @@ tests_fuzz_fuzz_body_SOURCES = tests/fuzz/fuzz_body.c $(fuzz_main)
 tests_fuzz_fuzz_body_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_command_SOURCES = tests/fuzz/fuzz_command.c $(fuzz_main)
 tests_fuzz_fuzz_command_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_drop_SOURCES = tests/fuzz/fuzz_drop.c $(fuzz_main)
+tests_fuzz_fuzz_drop_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_envelope_SOURCES = tests/fuzz/fuzz_envelope.c $(fuzz_main)
 tests_fuzz_fuzz_envelope_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c $(fuzz_main)
@@ -41,6 +45,9 @@ tests_fuzz_fuzz_list_SOURCES = tests/fuzz/fuzz_list.c $(fuzz_main)
 tests_fuzz_fuzz_list_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_mailbox_SOURCES = tests/fuzz/fuzz_mailbox.c $(fuzz_main)
 tests_fuzz_fuzz_mailbox_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_recipients_SOURCES = tests/fuzz/fuzz_recipients.c \
+	src/sendmail/recipients.c src/sendmail/recipients.h $(fuzz_main)
+tests_fuzz_fuzz_recipients_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_reply_SOURCES = tests/fuzz/fuzz_reply.c $(fuzz_main)
 tests_fuzz_fuzz_reply_LDADD = $(fuzz_libs)
 
