@@ -235,6 +235,7 @@ integration_tests = \
 	tests/integration/limits_at_the_door.py \
 	tests/integration/local_names_reach_people.py \
 	tests/integration/logs_hold_no_secret.py \
+	tests/integration/machine_trouble.py \
 	tests/integration/parent_check.py \
 	tests/integration/parent_instances.py \
 	tests/integration/parent_reload.py \

@@ -1,5 +1,6 @@
 /*
- * shim.c - preloaded into gmrelayd by tests: makes the disk slow, or fail.
+ * shim.c - preloaded into gmrelayd by tests: makes the disk or the resolver
+ * slow, or fail; moves the wall clock.
  *
  * The rules stand in a file named by GMRELAY_FAULTS, which a test writes and
  * every process of the daemon has mapped since before the roles part. So they
@@ -16,6 +17,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -24,8 +26,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/types.h>
@@ -42,6 +46,8 @@ enum {
 	CALL_UNLINK = 64,
 	CALL_LINK = 128,
 	CALL_STATVFS = 256,
+	CALL_RESOLVE = 512, /* getaddrinfo() of a name; the error: EAI_AGAIN */
+	CALL_SOCKET = 1024, /* socket(), accept4(), eventfd() */
 };
 
 /* Beyond all errno: the call is made for half of its bytes. */
@@ -63,12 +69,19 @@ struct rule {
 	char who[NAME_SIZE];      /* a thread; "": all */
 };
 
+/* What is mapped. */
+struct page {
+	struct rule rules[RULES];
+	_Atomic int64_t wall_s; /* the wall clock is so far ahead */
+};
+
 struct known_thread {
 	pthread_t thread;
 	char name[NAME_SIZE];
 };
 
 static struct {
+	struct page *page;
 	struct rule *rules; /* NULL: nothing is asked of us */
 	char process[NAME_SIZE];
 	pthread_mutex_t mutex;
@@ -91,11 +104,13 @@ __attribute__((constructor)) static void begin(void)
 	fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
 	if (fd < 0)
 		return;
-	page = mmap(NULL, RULES * sizeof(struct rule), PROT_READ | PROT_WRITE,
+	page = mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE,
 		MAP_SHARED, fd, 0);
 	close(fd);
-	if (page != MAP_FAILED)
-		shim.rules = page;
+	if (page == MAP_FAILED)
+		return;
+	shim.page = page;
+	shim.rules = shim.page->rules;
 }
 
 static void name_of_this(char *name)
@@ -110,6 +125,19 @@ static void name_of_this(char *name)
 	pthread_mutex_unlock(&shim.mutex);
 }
 
+/* The function of this name behind ours; *(void **) as POSIX has it. */
+#define REAL(type, name, ...)                                                  \
+	static type (*real)(__VA_ARGS__);                                      \
+	if (real == NULL)                                                      \
+	*(void **)&real = dlsym(RTLD_NEXT, name)
+
+static int real_clock(clockid_t clock, struct timespec *now)
+{
+	REAL(int, "clock_gettime", clockid_t, struct timespec *);
+
+	return real(clock, now);
+}
+
 /* Waits by futex(2), which no filter of system calls can do without. */
 static void pause_ms(long ms)
 {
@@ -117,7 +145,7 @@ static void pause_ms(long ms)
 	pthread_cond_t never = PTHREAD_COND_INITIALIZER;
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	real_clock(CLOCK_REALTIME, &until);
 	until.tv_nsec += ms * 1000000L;
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
@@ -197,12 +225,6 @@ static bool write_fault(unsigned call, size_t *len)
 	*len = (*len + 1) / 2;
 	return false;
 }
-
-/* The function of this name behind ours; *(void **) as POSIX has it. */
-#define REAL(type, name, ...)                                                  \
-	static type (*real)(__VA_ARGS__);                                      \
-	if (real == NULL)                                                      \
-	*(void **)&real = dlsym(RTLD_NEXT, name)
 
 /* --- names ---------------------------------------------------------------- */
 
@@ -369,4 +391,77 @@ int fstatvfs64(int fd, struct statvfs64 *st)
 	REAL(int, "fstatvfs64", int, struct statvfs64 *);
 
 	return fault(CALL_STATVFS) ? -1 : real(fd, st);
+}
+
+/* --- other descriptors ---------------------------------------------------- */
+
+int socket(int family, int type, int protocol)
+{
+	REAL(int, "socket", int, int, int);
+
+	return fault(CALL_SOCKET) ? -1 : real(family, type, protocol);
+}
+
+int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	REAL(int, "accept4", int, struct sockaddr *, socklen_t *, int);
+
+	return fault(CALL_SOCKET) ? -1 : real(fd, address, len, flags);
+}
+
+int eventfd(unsigned count, int flags)
+{
+	REAL(int, "eventfd", unsigned, int);
+
+	return fault(CALL_SOCKET) ? -1 : real(count, flags);
+}
+
+/* --- the clock, the resolver ---------------------------------------------- */
+
+/* Not time(3): certificates keep their time. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int rc = real_clock(clock, now);
+
+	if (rc == 0 && clock == CLOCK_REALTIME && shim.page != NULL)
+		now->tv_sec += (time_t)shim.page->wall_s;
+	return rc;
+}
+
+/* GMRELAY_ADDRESSES, "NAME ADDRESS ADDRESS ...": that name has these addresses,
+ * in this order. */
+static int list_addresses(const char *name, const char *service,
+	const struct addrinfo *hints, struct addrinfo **list)
+{
+	REAL(int, "getaddrinfo", const char *, const char *,
+		const struct addrinfo *, struct addrinfo **);
+	const char *known = getenv("GMRELAY_ADDRESSES");
+	char text[512], *rest = NULL, *word;
+	int rc = EAI_NONAME;
+
+	if (known == NULL || name == NULL ||
+		(hints != NULL && (hints->ai_flags & AI_NUMERICHOST) != 0))
+		return real(name, service, hints, list);
+	snprintf(text, sizeof(text), "%s", known);
+	word = strtok_r(text, " ", &rest);
+	if (word == NULL || strcmp(word, name) != 0)
+		return real(name, service, hints, list);
+	*list = NULL;
+	while ((word = strtok_r(NULL, " ", &rest)) != NULL) {
+		rc = real(word, service, hints, list);
+		while (*list != NULL)
+			list = &(*list)->ai_next;
+	}
+	return rc;
+}
+
+int getaddrinfo(const char *name, const char *service,
+	const struct addrinfo *hints, struct addrinfo **list)
+{
+	const bool literal =
+		hints != NULL && (hints->ai_flags & AI_NUMERICHOST) != 0;
+
+	if (!literal && fault(CALL_RESOLVE))
+		return EAI_AGAIN;
+	return list_addresses(name, service, hints, list);
 }

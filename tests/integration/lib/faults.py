@@ -1,5 +1,6 @@
-"""faults.py - a slow or failing disk for one daemon, by tests/crash/shim.c,
-which is preloaded into it. Rules may be changed while it runs.
+"""faults.py - a slow or failing disk or resolver for one daemon, and a clock that
+jumps, by tests/crash/shim.c, which is preloaded into it. Rules may be changed
+while it runs.
 
     faults = Faults(daemon)         # before daemon.start()
     rule = faults.delay("committer", FDATASYNC, 2000)
@@ -28,6 +29,8 @@ RENAME = 32
 UNLINK = 64
 LINK = 128
 STATVFS = 256
+SOCKET = 1024   # socket, accept4, eventfd
+RESOLVE = 512   # of names; it fails with EAI_AGAIN, whatever the errno
 
 # instead of an errno: half of the bytes are written
 SHORT = 100000
@@ -35,6 +38,9 @@ SHORT = 100000
 RULES = 8
 # active, calls, error, delay_ms, first, times, seen, entered, left, who
 LAYOUT = struct.Struct("=9I16s")
+# behind the rules: how far the wall clock is ahead, in seconds
+WALL = struct.Struct("=q")
+WALL_AT = RULES * LAYOUT.size
 COUNTERS_AT = struct.calcsize("=7I")
 COUNTERS = struct.Struct("=2I")
 SEEN_AT = struct.calcsize("=6I")
@@ -75,8 +81,8 @@ class Faults:
             raise AssertionError("%s is not built: `make check` does" % SHIM)
         path = os.path.join(daemon.folder, "faults")
         with open(path, "w+b") as file:
-            file.truncate(RULES * LAYOUT.size)
-            self.page = mmap.mmap(file.fileno(), RULES * LAYOUT.size)
+            file.truncate(WALL_AT + WALL.size)
+            self.page = mmap.mmap(file.fileno(), WALL_AT + WALL.size)
         self.count = 0
         daemon.environment.update({
             "LD_PRELOAD": SHIM,
@@ -94,6 +100,10 @@ class Faults:
         """The call is not made before the rule ends: a moment to look, or to
         kill its process."""
         return self._add(who, calls, 0, FOREVER_MS, **when)
+
+    def move_clock(self, seconds):
+        """The wall clock, from the real one; certificates keep theirs."""
+        WALL.pack_into(self.page, WALL_AT, seconds)
 
     def clear(self):
         """Ends all rules."""
