@@ -103,6 +103,8 @@ libgmrelay_a_SOURCES = \
 	src/proto/mailbox_internal.h \
 	src/proto/mailbox_list.c \
 	src/proto/mailbox_list.h \
+	src/proto/proxy.c \
+	src/proto/proxy.h \
 	src/proto/reply.c \
 	src/proto/reply.h \
 	src/proto/rfc2047.c \
@@ -123,6 +125,12 @@ libgmrelay_a_SOURCES = \
 	src/receiver/census.h \
 	src/receiver/clients.c \
 	src/receiver/clients.h \
+	src/receiver/doors.c \
+	src/receiver/doors.h \
+	src/receiver/gate.c \
+	src/receiver/gate.h \
+	src/receiver/gateway.c \
+	src/receiver/gateway.h \
 	src/receiver/intake.c \
 	src/receiver/intake.h \
 	src/receiver/login.c \

@@ -31,6 +31,7 @@ unit_tests = \
 	tests/unit/test_drop_format \
 	tests/unit/test_envelope \
 	tests/unit/test_err \
+	tests/unit/test_gate \
 	tests/unit/test_gmail \
 	tests/unit/test_hash \
 	tests/unit/test_header \
@@ -62,6 +63,7 @@ unit_tests = \
 	tests/unit/test_path \
 	tests/unit/test_probe \
 	tests/unit/test_profile \
+	tests/unit/test_proxy \
 	tests/unit/test_queue \
 	tests/unit/test_receiver \
 	tests/unit/test_receiver_local \
@@ -236,6 +238,7 @@ integration_tests = \
 	tests/integration/local_names_reach_people.py \
 	tests/integration/logs_hold_no_secret.py \
 	tests/integration/machine_trouble.py \
+	tests/integration/never_an_open_relay.py \
 	tests/integration/parent_check.py \
 	tests/integration/parent_instances.py \
 	tests/integration/parent_reload.py \
@@ -246,6 +249,7 @@ integration_tests = \
 	tests/integration/password_change_keeps_queue.py \
 	tests/integration/people_see_and_act.py \
 	tests/integration/per_recipient_results.py \
+	tests/integration/proxies_name_their_clients.py \
 	tests/integration/real_clients.py \
 	tests/integration/real_programs.py \
 	tests/integration/real_submission_server.py \

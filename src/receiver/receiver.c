@@ -1,5 +1,5 @@
 /*
- * receiver.c - the receiver role: listeners, limits on clients, draining.
+ * receiver.c - the receiver role: its start, draining, its end.
  *
  * Draining ends in three steps: nobody new is accepted and sessions without a
  * transaction are sent away; the others may finish until shortly before
@@ -16,15 +16,13 @@
 #include "base/log.h"
 #include "base/role.h"
 #include "base/util.h"
+#include "receiver/doors.h"
 #include "receiver/login.h"
 #include "receiver/secrets.h"
 #include "receiver/session.h"
 #include "spool/journal_write.h"
 
-#include <errno.h>
 #include <malloc.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,10 +30,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <event2/listener.h>
 
-/* While the process has no descriptor left. */
-enum { ACCEPT_PAUSE_MS = 250, ACCEPT_WARN_EVERY_MS = 60 * 1000 };
 /* After so many sessions the memory of a busy time is given back, as soon as
  * nobody is connected. */
 enum { TRIM_SESSIONS = 64 };
@@ -48,17 +43,11 @@ enum { DRAIN_LOOK_MS = 10 };
 struct receiver {
 	const struct role *role;
 	struct session_shared shared;
-	struct door {
-		struct receiver *receiver;
-		const struct listener *listener;
-		struct evconnlistener *accepting; /* NULL: closed */
-	} doors[LISTENERS_MAX];
+	struct doors doors;
 	struct event *channel;
-	struct event *watchdog;     /* NULL: none asked for */
-	struct event *accept_pause; /* pending: not accepting just now */
-	struct event *drain;        /* its deadline, then looks at the end */
-	unsigned gone;              /* sessions since memory was given back */
-	int64_t accept_warned_ms;   /* by the boot clock; 0: not yet */
+	struct event *watchdog; /* NULL: none asked for */
+	struct event *drain;    /* its deadline, then looks at the end */
+	unsigned gone;          /* sessions since memory was given back */
 };
 
 static void add_timer(struct event *event, unsigned ms)
@@ -70,172 +59,6 @@ static void add_timer(struct event *event, unsigned ms)
 
 	if (event_add(event, &tv) != 0)
 		bug("a timer cannot be set");
-}
-
-/* --- clients -------------------------------------------------------------- */
-
-static void turn_away(struct receiver *r, int fd, enum rx_reply reply)
-{
-	struct buf out;
-
-	buf_init(&out, RX_TEXT_MAX);
-	/* Best effort: whether it is read is no concern of ours. What the
-	 * client sent unasked is read first, since a close would answer it
-	 * with a reset. */
-	if (rx_reply_add(&out, reply, NULL) == 0 &&
-		send(fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
-		recv(fd, r->shared.turn, SESSION_TURN_MAX, MSG_DONTWAIT);
-	buf_free(&out);
-	close(fd);
-}
-
-static void turn_away_stranger(
-	struct door *door, int fd, const struct peer *peer)
-{
-	door->receiver->shared.counters->refused++;
-	log_info("refused peer=%s listen=%s setting=allow reply=\"%s\" "
-		 "reason=\"to let it send, add %s to allow\"",
-		peer->log, door->listener->name, rx_reply_codes(RX_NOT_ALLOWED),
-		peer->text);
-	turn_away(door->receiver, fd, RX_NOT_ALLOWED);
-}
-
-static void turn_away_busy(
-	struct door *door, int fd, const struct peer *peer, enum rx_reply reply)
-{
-	const char *setting =
-		reply == RX_BUSY ? "max-clients" : "max-clients-per-address";
-
-	door->receiver->shared.counters->busy++;
-	log_info("refused peer=%s listen=%s setting=%s reply=\"%s\"", peer->log,
-		door->listener->name, setting, rx_reply_codes(reply));
-	turn_away(door->receiver, fd, reply);
-}
-
-/* Makes room for one more client. Returns 0, -1 when there is none. */
-static int make_room(struct receiver *r)
-{
-	struct session *victim;
-
-	if (r->shared.clients.count < r->role->conf->max_clients)
-		return 0;
-	victim = clients_idle_longest(&r->shared.clients);
-	if (victim == NULL)
-		return -1;
-	r->shared.counters->busy++;
-	session_expel(victim, RX_BUSY, "idle longest, max-clients is reached");
-	return 0;
-}
-
-static void on_accept(struct evconnlistener *accepting, evutil_socket_t fd,
-	struct sockaddr *sa, int sa_len, void *arg)
-{
-	struct door *door = arg;
-	struct receiver *r = door->receiver;
-	const struct conf *conf = r->role->conf;
-	const struct conf_client *profile =
-		door->listener->kind == LISTENER_SMTP
-			? conf_client_for(conf, sa)
-			: conf_client_local(conf);
-	struct peer peer;
-
-	(void)accepting;
-	(void)sa_len;
-	if (peer_identify(&peer, fd, door->listener->kind, sa) != 0)
-		close(fd);
-	else if (profile == NULL)
-		turn_away_stranger(door, fd, &peer);
-	else if (!peer.local && clients_from(&r->shared.clients, &peer) >=
-					conf->max_clients_per_address)
-		turn_away_busy(door, fd, &peer, RX_TOO_MANY_FROM_ADDRESS);
-	else if (make_room(r) != 0)
-		turn_away_busy(door, fd, &peer, RX_BUSY);
-	else if (session_new(&r->shared, fd, &peer, profile) != 0)
-		log_warn("dropped peer=%s reason=\"out of memory\"", peer.log);
-}
-
-/* --- doors ---------------------------------------------------------------- */
-
-static void accept_all(struct receiver *r, bool accept)
-{
-	size_t i;
-
-	for (i = 0; i < r->role->listener_count; i++) {
-		if (r->doors[i].accepting == NULL)
-			continue;
-		if (accept)
-			evconnlistener_enable(r->doors[i].accepting);
-		else
-			evconnlistener_disable(r->doors[i].accepting);
-	}
-}
-
-static void on_accept_pause_over(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	accept_all(arg, true);
-}
-
-/* Those who wait stay in the kernel's queue. */
-static void on_accept_error(struct evconnlistener *accepting, void *arg)
-{
-	struct door *door = arg;
-	struct receiver *r = door->receiver;
-	const int cause = errno;
-	const int64_t now = clock_boot_ms();
-
-	(void)accepting;
-	if (r->accept_warned_ms == 0 ||
-		now - r->accept_warned_ms > ACCEPT_WARN_EVERY_MS) {
-		r->accept_warned_ms = now;
-		log_warn(
-			"accept failed listen=%s reason=\"%s\" state=\"clients wait "
-			"until that is over\"",
-			door->listener->name, strerror(cause));
-	}
-	accept_all(r, false);
-	add_timer(r->accept_pause, ACCEPT_PAUSE_MS);
-}
-
-static int open_doors(struct receiver *r)
-{
-	const int on = 1;
-	const struct listener *listener;
-	struct door *door;
-	size_t i;
-
-	for (i = 0; i < r->role->listener_count; i++) {
-		listener = &r->role->listeners[i];
-		door = &r->doors[i];
-		door->receiver = r;
-		door->listener = listener;
-		/* Accepted sockets inherit it. A reply is always written as a
-		 * whole, so there is nothing to wait for. */
-		if (listener->kind == LISTENER_SMTP)
-			setsockopt(listener->fd, IPPROTO_TCP, TCP_NODELAY, &on,
-				sizeof(on));
-		door->accepting = evconnlistener_new(r->shared.base, on_accept,
-			door, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0,
-			listener->fd);
-		if (door->accepting == NULL)
-			return -1;
-		evconnlistener_set_error_cb(door->accepting, on_accept_error);
-	}
-	return 0;
-}
-
-/* Our copies: the parent's stay open, so clients go on waiting in the queue. */
-static void close_doors(struct receiver *r)
-{
-	size_t i;
-
-	event_del(r->accept_pause);
-	for (i = 0; i < r->role->listener_count; i++)
-		if (r->doors[i].accepting != NULL) {
-			evconnlistener_free(r->doors[i].accepting);
-			r->doors[i].accepting = NULL;
-		}
 }
 
 /* --- draining ------------------------------------------------------------- */
@@ -291,7 +114,7 @@ static void drain(struct receiver *r)
 {
 	if (r->shared.draining)
 		return;
-	close_doors(r);
+	doors_close(&r->doors);
 	/* the deadline first: end_if_idle() may set an earlier one */
 	add_timer(r->drain, DRAIN_MS - DRAIN_MARGIN_MS);
 	r->shared.draining = true;
@@ -412,9 +235,8 @@ static int start(struct receiver *r)
 	journal_watch_link(r->shared.journal, on_link_lost, r);
 	r->channel = new_event(
 		r, role->channel_fd, EV_READ | EV_PERSIST, on_channel);
-	r->accept_pause = new_event(r, -1, 0, on_accept_pause_over);
 	r->drain = new_event(r, -1, 0, on_drain_timer);
-	if (open_doors(r) != 0) {
+	if (doors_open(&r->doors, role, &r->shared) != 0) {
 		log_err("start failed reason=\"cannot watch the listening sockets\"");
 		return -1;
 	}
@@ -433,12 +255,10 @@ static int start(struct receiver *r)
 
 static void stop(struct receiver *r)
 {
-	struct event *events[] = {
-		r->channel, r->watchdog, r->accept_pause, r->drain};
+	struct event *events[] = {r->channel, r->watchdog, r->drain};
 	size_t i;
 
-	if (r->accept_pause != NULL)
-		close_doors(r);
+	doors_close(&r->doors);
 	for (i = 0; i < COUNT_OF(events); i++)
 		if (events[i] != NULL)
 			event_free(events[i]);

@@ -12,6 +12,7 @@ fuzz_targets = \
 	tests/fuzz/fuzz_line \
 	tests/fuzz/fuzz_list \
 	tests/fuzz/fuzz_mailbox \
+	tests/fuzz/fuzz_proxy \
 	tests/fuzz/fuzz_recipients \
 	tests/fuzz/fuzz_reply
 
@@ -45,6 +46,8 @@ tests_fuzz_fuzz_list_SOURCES = tests/fuzz/fuzz_list.c $(fuzz_main)
 tests_fuzz_fuzz_list_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_mailbox_SOURCES = tests/fuzz/fuzz_mailbox.c $(fuzz_main)
 tests_fuzz_fuzz_mailbox_LDADD = $(fuzz_libs)
+tests_fuzz_fuzz_proxy_SOURCES = tests/fuzz/fuzz_proxy.c $(fuzz_main)
+tests_fuzz_fuzz_proxy_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_recipients_SOURCES = tests/fuzz/fuzz_recipients.c \
 	src/sendmail/recipients.c src/sendmail/recipients.h $(fuzz_main)
 tests_fuzz_fuzz_recipients_LDADD = $(fuzz_libs)
