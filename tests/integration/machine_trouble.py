@@ -107,7 +107,9 @@ def an_address_that_fails_is_looked_up_anew(t):
     looked = it.faults.delay("", RESOLVE, 0)
     it.send()
     it.daemon.wait_queue_empty()
-    t.equal(looked.entered, 1, "look-ups")
+    # that of its own name may be one, too
+    before = looked.entered
+    t.true(before >= 1, "look-ups")
     it.fake.rule("BANNER", action="drop")
     it.daemon.ask("account.pause", all=True)
     wait_for(lambda: it.daemon.account_state()["connections"] == 0, 20, "no "
@@ -115,9 +117,9 @@ def an_address_that_fails_is_looked_up_anew(t):
     it.send()
     it.daemon.ask("account.resume", all=True)
     it.daemon.wait_log("connection-trouble")
-    t.equal(looked.entered, 1, "look-ups: the old one was good")
+    t.equal(looked.entered, before, "look-ups: the old one was good")
     it.daemon.ask("queue.flush")
-    looked.wait_entered(2)
+    looked.wait_entered(before + 1)
     it.untouched(1)
     it.fake.clear_rules()
     it.all_arrive()
