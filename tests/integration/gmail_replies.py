@@ -148,6 +148,9 @@ class Worker:
             self.set_rule()
         elif moment == "RSET":
             self.wait(lambda: self.rule.used, "RSET")
+        else:  # the next message must not meet it on its way
+            self.wait(lambda: self.account()["connections"] == 0,
+                      "the end of the connection that was told unasked")
 
     # -- outcomes ----------------------------------------------------------
 
