@@ -156,9 +156,10 @@ void gate_new(
 
 void gates_close(struct gates *gates)
 {
-	struct gate *g;
+	struct gate *g, *next;
 
-	while ((g = LIST_FIRST(&gates->waiting)) != NULL) {
+	for (g = LIST_FIRST(&gates->waiting); g != NULL; g = next) {
+		next = LIST_NEXT(g, link);
 		close(g->fd);
 		gate_free(&g);
 	}
