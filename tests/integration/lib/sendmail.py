@@ -22,14 +22,20 @@ class Sendmail:
         self.daemon = daemon
         self.folder = t.path("bin")
         os.makedirs(self.folder, exist_ok=True)
+        # the build directory may be root's alone, the user is not
+        self.program, ctl = (os.path.join(self.folder, os.path.basename(x))
+                             for x in (SENDMAIL, GMRELAYCTL))
+        for here, there in ((self.program, SENDMAIL), (ctl, GMRELAYCTL)):
+            if not os.path.exists(here):
+                shutil.copy(there, here)
         for name in ("sendmail", "mailq", "newaliases"):
             link = os.path.join(self.folder, name)
             if not os.path.lexists(link):
-                os.symlink(SENDMAIL, link)
+                os.symlink(self.program, link)
         self.ctl = os.path.join(self.folder, "ctl")
         with open(self.ctl, "w", encoding="ascii") as out:
             out.write('#!/bin/sh\nexec %s -c %s -s %s "$@"\n' % (
-                GMRELAYCTL, daemon.config_file, daemon.control))
+                ctl, daemon.config_file, daemon.control))
         os.chmod(self.ctl, 0o755)
         self.drop = os.path.join(daemon.spool, "drop")
 
@@ -111,7 +117,8 @@ class Installed(Sendmail):
         # LeakSanitizer fails in a program with raised rights: there the user
         # has the group without them
         self.gid = self.GID if SANITIZED else None
-        self.program = SENDMAIL if SANITIZED else install_setgid(t, self.GID)
+        if not SANITIZED:
+            self.program = install_setgid(t, self.GID)
         self.drop = make_spool(daemon, self.GID)
         self.uid = uid
         self.places = places or {}
