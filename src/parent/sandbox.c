@@ -186,7 +186,7 @@ static int allow_threads(scmp_filter_ctx filter)
 	/* a thread's name */
 	if (rc == 0)
 		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl),
-			1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+			1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0));
 	return rc;
 }
 

@@ -156,12 +156,18 @@ static void trim(struct mailbox_item *item)
 		item->len--;
 }
 
+/* A colon behind an address: a comma or a line's end is missing. */
+static bool is_misplaced(const struct mailbox_element *e)
+{
+	return e->end == ':' && (e->at.len > 0 || e->angle);
+}
+
 /* A group's name, white space, comments. */
 static bool is_nothing(
 	const struct mailbox_element *e, const struct mailbox_item *item)
 {
 	if (e->end == ':')
-		return true;
+		return !is_misplaced(e);
 	return e->words == 0 && !e->angle &&
 	       (item->len > SPREAD_MAX || !has_angle(item->text, item->len));
 }
@@ -180,9 +186,9 @@ int mailbox_list_next(struct mailbox_list *list, struct mailbox_item *out)
 			continue;
 		memset(&out->address, 0, sizeof(out->address));
 		trim(out);
-		if (e->angle)
+		if (e->angle && !is_misplaced(e))
 			out->address = e->address;
-		else
+		else if (!is_misplaced(e))
 			take_bare(out, e);
 		return 1;
 	}

@@ -79,7 +79,10 @@ static int add_original(struct sender_plan *plan, const struct sender_input *in,
 {
 	const struct header_field *from = in->from;
 
-	if (from == NULL || (m->name_len == 0 && m->address.text[0] == '\0'))
+	if (from == NULL || header_field_is_empty(from))
+		return 0;
+	if (from->value_len > SENDER_ORIGINAL_MAX && m->name_len == 0 &&
+		m->address.text[0] == '\0')
 		return 0;
 	if (from->value_len > SENDER_ORIGINAL_MAX)
 		return add_mailbox(&plan->fields, "X-Original-From", m, NULL);

@@ -63,15 +63,18 @@ static int count_usage(int dir_fd, struct usage *u, struct err *err)
 }
 
 /* One user's mail must not keep out the others', nor fill the disk on which the
- * queue lies. */
+ * queue lies. Asked for size octets to come (and a file), then, with 0, of what
+ * is there: many commands at once would not see each other else. */
 static int check_limits(int dir_fd, uint64_t size, struct err *err)
 {
+	const size_t more = size > 0 ? 1 : 0;
 	struct usage u = {0};
 	struct statvfs fs;
 
 	if (count_usage(dir_fd, &u, err) != 0)
 		return -1;
-	if (u.files >= DROP_FILES_MAX || u.own_files >= DROP_USER_FILES_MAX)
+	if (u.files + more > DROP_FILES_MAX ||
+		u.own_files + more > DROP_USER_FILES_MAX)
 		return err_set(err, ERR_LIMIT,
 			"%zu messages wait there already, %zu of them yours",
 			u.files, u.own_files);
@@ -200,6 +203,8 @@ static int drop_there(
 	if (fd < 0)
 		return -1;
 	rc = write_file(fd, m, st.st_gid, err);
+	if (rc == 0)
+		rc = check_limits(dir_fd, 0, err);
 	if (rc == 0)
 		rc = publish(dir_fd, temporary, err);
 	else

@@ -72,6 +72,10 @@ static const struct vector {
 	{"a@b; c@d", "[a@b][c@d]"},
 	{"a@b,,c@d,", "[a@b][c@d]"},
 	{"a@b c@d", "!"},
+	/* a line's end or a comma is missing: no group's name */
+	{"a@b cc: c@d", "![c@d]"},
+	{"a@b, c@d e: f@g", "[a@b]![f@g]"},
+	{"<a@b> cc: c@d", "![c@d]"},
 	{"John \"c@d\" a@b", "[a@b]"},
 	{"a@-", "!"},
 	{"a..b@c, d@e", "![d@e]"},

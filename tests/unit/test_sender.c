@@ -187,13 +187,18 @@ static const struct vector foreign[] = {
 		"Staff: Al <al@example.com>, bo@example.com;\r\n",
 		REPLY},
 	{"an empty group", "From: undisclosed-recipients:;\r\n",
-		"From: me@gmail.com\r\n", REWROTE},
+		"From: me@gmail.com\r\n" ORIGINAL
+		"undisclosed-recipients:;\r\n",
+		REWROTE},
+	{"no address that anybody could have", "From: a.@b.test\r\n",
+		"From: me@gmail.com\r\n" ORIGINAL "a.@b.test\r\n", REWROTE},
 	{"several", "From: a@example.com,\r\n b@example.com\r\n",
 		"From: \"a@example.com\" <me@gmail.com>\r\n"
 		"Reply-To: a@example.com\r\n" ORIGINAL
 		"a@example.com,\r\n b@example.com\r\n",
 		REPLY},
-	{"commas alone", "From: , ,\r\n", "From: me@gmail.com\r\n", REWROTE},
+	{"commas alone", "From: , ,\r\n",
+		"From: me@gmail.com\r\n" ORIGINAL ", ,\r\n", REWROTE},
 	{"a source route", "From: <@a.org,@b.org:c@example.com>\r\n",
 		"From: \"c@example.com\" <me@gmail.com>\r\n"
 		"Reply-To: c@example.com\r\n" ORIGINAL
