@@ -70,6 +70,11 @@ int write_full(int fd, const void *data, size_t len);
 int pwrite_full(int fd, const void *data, size_t len, off_t offset);
 ssize_t pread_full(int fd, void *data, size_t len, off_t offset);
 
+/* Descriptors 0 to 2 that are closed become /dev/null, so that no file or
+ * socket that is opened later is what others write their errors to. Returns 0;
+ * -1 with errno set. */
+int fill_stdio(void);
+
 /* Opens a directory, syncs it, closes it. Returns 0; -1 with errno set. */
 int sync_directory(int dir_fd, const char *name);
 

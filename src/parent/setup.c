@@ -8,7 +8,6 @@
 #include "base/conf.h"
 #include "base/util.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,20 +21,6 @@ enum { ROLES_WAIT_NS = 100 * 1000 * 1000 };
 gid_t parent_control_gid(const struct check_result *checked)
 {
 	return checked->users.root ? checked->users.relay.gid : (gid_t)-1;
-}
-
-/* A socket must never become descriptor 2, where the log goes. */
-static int open_stdio(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return -1;
-	close(fd);
-	return 0;
 }
 
 static int open_signals(struct err *err)
@@ -207,7 +192,7 @@ int parent_run(const struct parent_options *options)
 	struct log_text text;
 	struct err err;
 
-	if (open_stdio() != 0)
+	if (fill_stdio() != 0)
 		return 1;
 	umask(077);
 	privs_forbid_cores();

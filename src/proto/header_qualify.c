@@ -26,17 +26,6 @@ static bool is_ours(const struct header_field *f)
 	return false;
 }
 
-static struct mailbox_span trimmed(struct mailbox_span s)
-{
-	while (s.len > 0 && header_is_space(*s.text)) {
-		s.text++;
-		s.len--;
-	}
-	while (s.len > 0 && header_is_space(s.text[s.len - 1]))
-		s.len--;
-	return s;
-}
-
 /* A name as users and devices have it; nothing that is, or was meant to be, an
  * encoded-word. */
 static bool is_name(struct mailbox_span s)
@@ -57,7 +46,7 @@ static const char *gap_of(const struct mailbox_element *e)
 	if (e->end == ':')
 		return NULL; /* a group's name */
 	if (e->brackets.text != NULL)
-		s = trimmed(e->brackets);
+		s = mailbox_trimmed(e->brackets);
 	else if (e->words == 1 && e->at.len == 0)
 		s = e->word;
 	return is_name(s) ? s.text + s.len : NULL;

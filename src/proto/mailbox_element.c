@@ -97,7 +97,7 @@ static const char *close_of(const struct mailbox_reader *r,
 	return close;
 }
 
-static struct mailbox_span trimmed(struct mailbox_span s)
+struct mailbox_span mailbox_trimmed(struct mailbox_span s)
 {
 	while (s.len > 0 && header_is_space(*s.text)) {
 		s.text++;
@@ -150,7 +150,7 @@ static struct mailbox_span without_comments(
 		if (s.text[i] == ')' && depth > 0)
 			depth--;
 	}
-	return trimmed(out);
+	return mailbox_trimmed(out);
 }
 
 /* Reads what stands in angle brackets, with them in whole. */
@@ -175,7 +175,7 @@ static void take_angle(
 	e->dirty = true;
 	inside = without_comments(bare, inside);
 	while (inside.len > 0 && *inside.text == '<')
-		inside = trimmed(
+		inside = mailbox_trimmed(
 			(struct mailbox_span){inside.text + 1, inside.len - 1});
 	e->angle = mailbox_read_address(&e->address, inside, true, &e->dirty) ||
 		   (address_parse_path(&e->address, whole.text, whole.len, true,

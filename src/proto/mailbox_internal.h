@@ -41,6 +41,9 @@ struct mailbox_reader {
 /* Appends what there is room for. */
 void mailbox_name_add(struct mailbox_name *n, const char *text, size_t len);
 
+/* The same without white space at its ends. */
+struct mailbox_span mailbox_trimmed(struct mailbox_span s);
+
 /* Reads an address that should stand bare at s. Returns whether one is there;
  * *dirty is set where it had to be mended. */
 bool mailbox_read_address(struct address *out, struct mailbox_span s,

@@ -139,21 +139,6 @@ static int examine(struct drop_mail *mail, struct err *err)
 	return 0;
 }
 
-static int copy_message(int to, const struct submit_part *part)
-{
-	char block[BLOCK_SIZE];
-	uint64_t at = 0;
-	ssize_t n;
-
-	for (; at < part->len; at += (uint64_t)n) {
-		n = pread_full(part->fd, block, sizeof(block),
-			part->offset + (off_t)at);
-		if (n <= 0 || write_full(to, block, (size_t)n) != 0)
-			return -1;
-	}
-	return 0;
-}
-
 /* The file as it is to be for those recipients that are still open. */
 static int write_rest(int fd, const struct submit_message *m)
 {
@@ -165,7 +150,7 @@ static int write_rest(int fd, const struct submit_message *m)
 	if (rc == 0 &&
 		(fchmod(fd, FILE_MODE) != 0 ||
 			write_full(fd, lines.data, lines.len) != 0 ||
-			copy_message(fd, &m->parts[0]) != 0 || fsync(fd) != 0))
+			drop_message_write(m, fd) != 0 || fsync(fd) != 0))
 		rc = -1;
 	buf_free(&lines);
 	return rc;

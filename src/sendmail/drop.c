@@ -23,7 +23,6 @@
 enum {
 	FILE_MODE = 0640,
 	TEMPORARY_SIZE = sizeof(DROP_TEMPORARY) + HEX64_LEN,
-	BLOCK_SIZE = 16 * 1024,
 	TRIES = 10,
 };
 
@@ -116,38 +115,6 @@ static int make_file(int dir_fd, char name[TEMPORARY_SIZE], struct err *err)
 	return err_set(err, ERR_SYSTEM, "cannot make a file there");
 }
 
-static int copy_file(int to, const struct submit_part *part)
-{
-	char block[BLOCK_SIZE];
-	uint64_t at = 0;
-	ssize_t n;
-
-	for (; at < part->len; at += (uint64_t)n) {
-		n = pread_full(part->fd, block, sizeof(block),
-			part->offset + (off_t)at);
-		if (n == 0)
-			errno = EIO;
-		if (n <= 0 || write_full(to, block, (size_t)n) != 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int write_parts(int fd, const struct submit_message *m)
-{
-	const struct submit_part *part;
-	size_t i;
-
-	for (i = 0; i < m->part_count; i++) {
-		part = &m->parts[i];
-		if (part->data != NULL ? write_full(fd, part->data,
-						 (size_t)part->len) != 0
-				       : copy_file(fd, part) != 0)
-			return -1;
-	}
-	return 0;
-}
-
 static int write_file(
 	int fd, const struct submit_message *m, gid_t group, struct err *err)
 {
@@ -163,7 +130,7 @@ static int write_file(
 		(fchown(fd, (uid_t)-1, group) != 0 ||
 			fchmod(fd, FILE_MODE) != 0 ||
 			write_full(fd, envelope.data, envelope.len) != 0 ||
-			write_parts(fd, m) != 0 || fsync(fd) != 0))
+			drop_message_write(m, fd) != 0 || fsync(fd) != 0))
 		rc = err_errno(err, "cannot write the file");
 	buf_free(&envelope);
 	return rc;

@@ -5,24 +5,11 @@
 
 #include "sendmail/rights.h"
 
-#include <fcntl.h>
+#include "base/util.h"
+
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <unistd.h>
-
-/* A file that we open must never become what others write their errors to. */
-static int open_stdio(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return -1;
-	close(fd);
-	return 0;
-}
 
 int rights_begin(struct rights *r)
 {
@@ -40,7 +27,7 @@ int rights_begin(struct rights *r)
 		return -1;
 	if (rights_lower(r) != 0)
 		return -1;
-	return open_stdio();
+	return fill_stdio();
 }
 
 static int become(gid_t effective)

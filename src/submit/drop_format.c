@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BLOCK_SIZE = 16 * 1024 };
+
 static const char first_line[] = "gmrelay-drop 1";
 
 /* --- the arguments of DSN (RFC 3461 4) ------------------------------------ */
@@ -268,4 +270,36 @@ int drop_envelope_print(const struct submit_message *m, struct buf *out)
 		print_line(out, "envid", m->envid) != 0)
 		return -1;
 	return buf_add(out, "\n", 1);
+}
+
+static int copy_file(int to, const struct submit_part *part)
+{
+	char block[BLOCK_SIZE];
+	uint64_t at = 0;
+	ssize_t n;
+
+	for (; at < part->len; at += (uint64_t)n) {
+		n = pread_full(part->fd, block, sizeof(block),
+			part->offset + (off_t)at);
+		if (n == 0)
+			errno = EIO;
+		if (n <= 0 || write_full(to, block, (size_t)n) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int drop_message_write(const struct submit_message *m, int fd)
+{
+	const struct submit_part *part;
+	size_t i;
+
+	for (i = 0; i < m->part_count; i++) {
+		part = &m->parts[i];
+		if (part->data != NULL ? write_full(fd, part->data,
+						 (size_t)part->len) != 0
+				       : copy_file(fd, part) != 0)
+			return -1;
+	}
+	return 0;
 }

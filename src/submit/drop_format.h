@@ -78,6 +78,10 @@ void drop_parser_free(struct drop_parser *p);
 int drop_parser_feed(struct drop_parser *p, const char *data, size_t len,
 	size_t *used_out, struct err *err);
 
+/* Writes the message itself, all its parts, to the file at fd. Returns 0; -1
+ * with errno set. */
+int drop_message_write(const struct submit_message *m, int fd);
+
 /* Checks the arguments of DSN. */
 bool drop_notify_ok(const char *text); /* NEVER, or SUCCESS,FAILURE,DELAY */
 bool drop_ret_ok(const char *text);    /* FULL or HDRS */
