@@ -38,13 +38,12 @@ struct drop {
 	struct worker_job job;
 	struct drop_look look; /* the thread's while running */
 	bool running;
-	bool again; /* something came meanwhile */
+	bool again;   /* something came meanwhile */
+	bool waiting; /* so far in this pass through the directory */
 	bool draining;
 	bool waiting_told;
 	int delay_ms; /* 0: the receiver takes what comes */
 };
-
-static void look(struct drop *d);
 
 /* --- what came out -------------------------------------------------------- */
 
@@ -90,22 +89,21 @@ static bool is_waiting(const struct drop_outcome *o)
 	return o->fate == DROP_LATER || o->fate == DROP_UNREACHABLE;
 }
 
-/* Goes through the outcomes. Returns whether something waits. */
-static bool judge(struct drop *d)
+/* Goes through the outcomes. */
+static void judge(struct drop *d)
 {
-	bool waits = false, progress = false;
+	bool progress = false;
 	size_t i;
 
 	for (i = 0; i < d->look.count; i++) {
 		log_outcome(d, &d->look.outcomes[i]);
-		waits |= is_waiting(&d->look.outcomes[i]);
+		d->waiting |= is_waiting(&d->look.outcomes[i]);
 		progress |= d->look.outcomes[i].fate == DROP_TAKEN;
 	}
-	if (progress || !waits)
+	if (progress || !d->waiting)
 		d->delay_ms = 0;
 	if (progress)
 		d->waiting_told = false;
-	return waits;
 }
 
 static void wait_a_while(struct drop *d)
@@ -133,23 +131,13 @@ static void run(struct worker_job *job)
 	drop_look_run(&of_job(job)->look);
 }
 
-static void done(struct worker_job *job)
+static void submit(struct drop *d)
 {
-	struct drop *d = of_job(job);
-	bool waits = judge(d);
-
-	d->running = false;
-	if (d->draining)
-		return;
-	if (waits && !d->again)
-		wait_a_while(d);
-	else if (d->look.more || d->again)
-		look(d);
-	else
-		/* on the loop's next turn: the thread is not ended from here */
-		event_active(d->timer, 0, 0);
+	d->running = true;
+	worker_submit(d->worker, &d->job);
 }
 
+/* Goes through the directory once more, when that is being done. */
 static void look(struct drop *d)
 {
 	struct log_text text;
@@ -158,6 +146,7 @@ static void look(struct drop *d)
 	d->again = d->running;
 	if (d->running || d->draining)
 		return;
+	d->waiting = false;
 	if (d->worker == NULL)
 		d->worker = worker_new(d->base, "gm-drop", &err);
 	if (d->worker == NULL) {
@@ -166,8 +155,26 @@ static void look(struct drop *d)
 		return;
 	}
 	event_del(d->timer);
-	d->running = true;
-	worker_submit(d->worker, &d->job);
+	submit(d);
+}
+
+static void done(struct worker_job *job)
+{
+	struct drop *d = of_job(job);
+
+	judge(d);
+	d->running = false;
+	if (d->draining)
+		return;
+	if (d->look.more)
+		submit(d);
+	else if (d->again)
+		look(d);
+	else if (d->waiting)
+		wait_a_while(d);
+	else
+		/* on the loop's next turn: the thread is not ended from here */
+		event_active(d->timer, 0, 0);
 }
 
 /* Time to look again; or, without a time-out, to end the idle thread. */

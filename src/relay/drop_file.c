@@ -334,8 +334,9 @@ void drop_look_run(struct drop_look *look)
 		!is_stopped(look) && !is_hopeless(look) &&
 		(entry = readdir(look->dir)) != NULL)
 		look_at(look, entry->d_name);
-	look->more = look->dir != NULL && entry != NULL;
-	if (look->dir != NULL && entry == NULL) {
+	/* a pass that is given up is no pass to go on with later */
+	look->more = look->dir != NULL && entry != NULL && !is_hopeless(look);
+	if (look->dir != NULL && !look->more) {
 		closedir(look->dir);
 		look->dir = NULL;
 	}

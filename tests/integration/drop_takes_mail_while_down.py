@@ -181,6 +181,21 @@ def what_is_left_over_waits_alone(t):
 
 
 @scenario
+def what_could_not_be_handed_in_is_tried_again(t):
+    """Without anything new in drop/."""
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    sendmail = Sendmail(t, daemon)
+    os.rename(daemon.submit, daemon.submit + ".away")
+    put(sendmail, "0123456789abcdef", HEAD + b"from a@example.org\n"
+        b"to b@example.net\n\n" + TEXT)
+    daemon.wait_log("drop-waits file=0123456789abcdef ")
+    os.rename(daemon.submit + ".away", daemon.submit)
+    fake.wait_messages(1)
+    wait_empty(t, sendmail)
+
+
+@scenario
 def local_names_mean_what_they_mean(t):
     fake, daemon, sendmail = down(t, postmaster="owner@example.com")
     sendmail.ok("-froot", "root", text=TEXT)
