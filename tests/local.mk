@@ -106,7 +106,8 @@ session_fixture = \
 	tests/unit/session_fixture.h
 tests_unit_test_intake_SOURCES = tests/unit/test_intake.c $(session_fixture)
 tests_unit_test_login_SOURCES = tests/unit/test_login.c $(session_fixture)
-tests_unit_test_profile_SOURCES = tests/unit/test_profile.c $(session_fixture)
+tests_unit_test_profile_SOURCES = tests/unit/test_profile.c $(session_fixture) \
+	tests/unit/spool_clock.c tests/unit/spool_io.h
 tests_unit_test_receiver_SOURCES = tests/unit/test_receiver.c $(fake_journal)
 tests_unit_test_receiver_local_SOURCES = \
 	tests/unit/test_receiver_local.c $(session_fixture)
