@@ -172,7 +172,8 @@ def a_slow_disk_of_the_relay_holds_up_no_mail(t):
 # -- the order of the system calls ------------------------------------------
 
 def check_order(t, calls, message_id):
-    """Record written, synced after it, then 250: by their places."""
+    """Record written, synced after it, then 250: by their places. Returns the
+    call that wrote the record, and the last such sync."""
     mine = [x for x in calls if x.name == "pwrite64" and
             message_id in x.text and "/journal/" in x.path]
     t.true(mine, "a record of %s is written to the journal" % message_id)
@@ -188,7 +189,7 @@ def check_order(t, calls, message_id):
              x.ended < answers[0].began]
     t.true(syncs, "a sync begun behind %r and ended before %r" % (
         record, answers[0]))
-    return record
+    return record, syncs[-1]
 
 
 def traced(t, daemon):
@@ -208,29 +209,27 @@ def appended_then_synced_then_250(t):
         trace.wait_for_text("queued as " + message_id)
     calls = trace.end()
     for message_id in ids:
-        check_order(t, calls, message_id)
+        record, sync = check_order(t, calls, message_id)
+        check_blocks(t, calls, record, sync)
     syncs = [x for x in calls if x.name == "fdatasync"]
     t.true(len(syncs) <= len(ids), "no more syncs than messages: %d" %
            len(syncs))
-    check_blocks(t, calls)
     fake.wait_messages(len(ids))
 
 
-def check_blocks(t, calls):
-    """What was written before a sync began is not written again."""
-    began = {}  # segment: the end of what the last sync covered
-    written = {}
+def offset_of(call):
+    return int(re.search(r", (\d+)\) += ", call.text)[1])
+
+
+def check_blocks(t, calls, record, sync):
+    """No block of an acknowledged record is written again, nor from the
+    beginning of the sync that it is acknowledged for."""
+    end = offset_of(record) + record.result
     for call in calls:
-        if "/journal/" not in call.path:
-            continue
-        if call.name == "fdatasync":
-            began[call.path] = written.get(call.path, 0)
-        elif call.name == "pwrite64":
-            offset = int(re.search(r", (\d+)\) += ", call.text)[1])
-            t.true(offset >= began.get(call.path, 0),
-                   "a synced block is written again: %r" % call)
-            written[call.path] = max(written.get(call.path, 0),
-                                     offset + call.result)
+        if call.name == "pwrite64" and call.path == record.path and \
+                call.began > sync.began:
+            t.true(offset_of(call) >= end,
+                   "an acknowledged block is written again: %r" % call)
 
 
 @scenario
@@ -241,7 +240,7 @@ def a_large_body_is_synced_before_its_record_is_written(t):
     message_id = daemon.send(message(body=LARGE))
     trace.wait_for_text("queued as " + message_id)
     calls = trace.end()
-    record = check_order(t, calls, message_id)
+    record, _ = check_order(t, calls, message_id)
     body = [x for x in calls if "/large/" in x.path]
     pieces = [x for x in body if x.name == "pwrite64"]
     syncs = [x for x in body if x.name == "fdatasync" and x.result == 0]
