@@ -272,7 +272,8 @@ integration_tests = \
 	tests/integration/spool_promises_sync.py \
 	tests/integration/spool_without_daemon.py \
 	tests/integration/the_next_goes_ahead.py \
-	tests/integration/upstream_refusals_send_no_credential.py
+	tests/integration/upstream_refusals_send_no_credential.py \
+	tests/integration/what_waits_goes_on.py
 
 if HAVE_PYTHON3
 TESTS += $(integration_tests)

@@ -124,6 +124,8 @@ void dispatch_drop(struct dispatch *d, struct message *m)
 	schedule_remove(dispatch_slot(d, m)->schedule, &m->scheduled);
 	by_id_remove(&d->messages, &m->by_id);
 	free(m);
+	/* Another one may be the first now: it has its timer to be set. */
+	dispatch_settle_soon(d);
 }
 
 void dispatch_set_stage(
@@ -134,9 +136,12 @@ void dispatch_set_stage(
 	m->stage = (uint8_t)stage;
 	d->sending += m->stage == STAGE_SEND;
 	d->held += m->stage == STAGE_HOLD;
-	if (stage != STAGE_WAIT)
-		schedule_move(dispatch_slot(d, m)->schedule, &m->scheduled,
-			SCHEDULE_NEVER);
+	if (stage == STAGE_WAIT)
+		return;
+	schedule_move(
+		dispatch_slot(d, m)->schedule, &m->scheduled, SCHEDULE_NEVER);
+	/* Another one is the first now: it has its timer to be set. */
+	dispatch_settle_soon(d);
 }
 
 void dispatch_wait_until(struct dispatch *d, struct message *m, int64_t due_ms)

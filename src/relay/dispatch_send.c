@@ -114,11 +114,8 @@ struct delivery *dispatch_next(void *arg, struct account *a, unsigned rcpt_max)
 		i++;
 	while (!d->draining && !dispatch_disk_busy(d)) {
 		m = (struct message *)schedule_first(d->slots[i].schedule);
-		if (m == NULL || m->scheduled.due_ms > clock_boot_ms()) {
-			/* What comes next has its timer to be set. */
-			dispatch_settle_soon(d);
+		if (m == NULL || m->scheduled.due_ms > clock_boot_ms())
 			return NULL;
-		}
 		t = make_attempt(d, m, rcpt_max, &err);
 		if (t != NULL && dispatch_reroute(d, m, t->env)) {
 			free_attempt(t);

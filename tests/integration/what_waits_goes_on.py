@@ -1,0 +1,55 @@
+"""What waits is not forgotten for what happens beside it: a retry keeps its timer,
+a clock runs on, a pause lasts."""
+from lib.harness import main, scenario, wait_for
+from lib.smtpclient import message
+
+LATER = "450 4.3.9 Not now."
+
+
+def put_off(fake, daemon):
+    """A message that is refused once."""
+    fake.rule("RCPT", LATER, match="<later@", times=1)
+    daemon.send(message(), ["later@example.net"])
+    wait_for(lambda: [x["attempts"] for x in daemon.queue()] == [1], 20,
+             "it is put off")
+
+
+def no_connection(daemon):
+    wait_for(lambda: daemon.account_state()["connections"] == 0, 20,
+             "no connection")
+
+
+def arrives(t, fake, daemon, count):
+    """All by itself: it is asked for nothing meanwhile."""
+    got = fake.wait_messages(count, deadline=30)
+    t.equal(got[-1].recipients, ["later@example.net"], "the last to arrive")
+    daemon.wait_queue_empty()
+
+
+@scenario
+def a_retry_keeps_its_timer_while_others_are_delivered(t):
+    """Over a connection that asks for nothing more."""
+    fake = t.fake()
+    daemon = t.daemon(fake, account={"messages_per_connection": 1},
+                      retry=["4s"]).start()
+    put_off(fake, daemon)
+    daemon.send(message())
+    arrives(t, fake, daemon, 2)
+
+
+@scenario
+def a_retry_keeps_its_timer_when_another_is_deleted(t):
+    fake = t.fake()
+    daemon = t.daemon(fake, retry=["4s"]).start()
+    put_off(fake, daemon)
+    daemon.ask("account.pause", all=True)
+    no_connection(daemon)
+    ident = daemon.send(message())
+    wait_for(lambda: daemon.queued() == 2, 20, "both are known")
+    daemon.ask("queue.delete", id=ident)
+    daemon.ask("account.resume", all=True)
+    arrives(t, fake, daemon, 1)
+
+
+if __name__ == "__main__":
+    main()
