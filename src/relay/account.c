@@ -45,28 +45,39 @@ const struct credential *account_credential(const struct account *a)
 	return a->params.credential;
 }
 
-/* Keeps count of the time in which the account could not send. */
+/* From when on it can send, as things stand. */
+static int64_t able_at(const struct account *a)
+{
+	int64_t at = a->state != ACCOUNT_ACTIVE ? a->until_ms : 0;
+
+	if (a->by_hand)
+		return INT64_MAX;
+	return a->backoff_until_ms > at ? a->backoff_until_ms : at;
+}
+
+/* What of the present pause is over: it ends by itself, and nobody looks at
+ * that moment. */
+static int64_t paused_so_far(const struct account *a, int64_t now)
+{
+	int64_t end = now < a->paused_until_ms ? now : a->paused_until_ms;
+
+	return end > a->paused_since_ms ? end - a->paused_since_ms : 0;
+}
+
+/* Keeps count of the time in which the account could not send: to be called
+ * when able_at() changes. */
 static void note_ability(struct account *a)
 {
 	int64_t now = clock_boot_ms();
-	bool able = !a->by_hand && now >= a->backoff_until_ms &&
-		    (a->state == ACCOUNT_ACTIVE || now >= a->until_ms);
 
-	if (!able && a->paused_since_ms == 0) {
-		a->paused_since_ms = now;
-	} else if (able && a->paused_since_ms != 0) {
-		a->paused_total_ms += now - a->paused_since_ms;
-		a->paused_since_ms = 0;
-	}
+	a->paused_total_ms += paused_so_far(a, now);
+	a->paused_since_ms = now;
+	a->paused_until_ms = able_at(a);
 }
 
 int64_t account_paused_total_ms(const struct account *a)
 {
-	int64_t now = a->paused_since_ms != 0
-			      ? clock_boot_ms() - a->paused_since_ms
-			      : 0;
-
-	return a->paused_total_ms + now;
+	return a->paused_total_ms + paused_so_far(a, clock_boot_ms());
 }
 
 void account_arm_timer(struct account *a, int64_t at_ms)
@@ -208,14 +219,10 @@ static bool delivering(const struct account *a)
 
 bool account_may_send(struct account *a)
 {
-	int64_t now = clock_boot_ms(), at = 0;
+	int64_t now = clock_boot_ms(), at = able_at(a);
 
 	if (a->draining || a->by_hand)
 		return false;
-	if (a->state != ACCOUNT_ACTIVE)
-		at = a->until_ms;
-	if (a->backoff_until_ms > at)
-		at = a->backoff_until_ms;
 	if (a->message_ms > 0 &&
 		a->message_ms + a->params.settings->message_gap_ms > at)
 		at = a->message_ms + a->params.settings->message_gap_ms;
@@ -223,7 +230,6 @@ bool account_may_send(struct account *a)
 		account_arm_timer(a, at);
 		return false;
 	}
-	note_ability(a);
 	account_quota_recover(a);
 	if (account_quota_reached(a))
 		return false;
@@ -468,6 +474,7 @@ void account_flush(struct account *a)
 	forget_backoff(a);
 	if (a->state == ACCOUNT_THROTTLED)
 		a->until_ms = clock_boot_ms();
+	note_ability(a);
 	account_look_soon(a);
 }
 

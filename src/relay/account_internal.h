@@ -51,7 +51,8 @@ struct account {
 	unsigned spam_count;
 	uint64_t delivered;
 	int64_t paused_total_ms;
-	int64_t paused_since_ms; /* 0: able to send */
+	int64_t paused_since_ms; /* counted up to here */
+	int64_t paused_until_ms; /* as far as is known */
 	struct event *timer;     /* the time from which it may send again */
 	struct event *more;      /* look again, at the end of this turn */
 	bool draining;

@@ -51,5 +51,16 @@ def a_retry_keeps_its_timer_when_another_is_deleted(t):
     arrives(t, fake, daemon, 1)
 
 
+@scenario
+def a_server_that_hangs_up_after_each_refusal_stops_no_clock(t):
+    """A second of back-off is no pause until the next attempt."""
+    fake = t.fake()
+    fake.rule("RCPT", LATER, match="<later@", action="drop")
+    daemon = t.daemon(fake, retry=["3s"], backoff=["1s", "1s"],
+                      expire="2s").start()
+    daemon.send(message(), ["later@example.net"], sender="")
+    wait_for(lambda: daemon.queue(failed=True), 60, "it is given up")
+
+
 if __name__ == "__main__":
     main()
