@@ -320,26 +320,39 @@ static void count_spam(struct account *a, const struct delivery *d)
 		next_pause_ms(a, bad->rule->pause), reason);
 }
 
-void account_on_result(struct account *a, const struct delivery *d)
+/* It was a probe that worked, not something under way when the pause began. Who
+ * was throttled may send when anything at all is said about the mail. */
+static bool ends_pause(const struct account *a, bool judged, bool delivered)
 {
-	unsigned count = delivered_count(d);
+	if (a->by_hand || clock_boot_ms() < a->until_ms)
+		return false;
+	if (a->state == ACCOUNT_THROTTLED)
+		return judged;
+	return a->state != ACCOUNT_ACTIVE && delivered && !a->own_limit;
+}
 
-	if (count > 0 || was_judged(d)) {
-		forget_backoff(a);
-		if (a->state == ACCOUNT_THROTTLED && !a->by_hand)
-			account_set_state(a, ACCOUNT_ACTIVE, "");
-	}
-	count_spam(a, d);
-	if (count == 0)
-		return;
+static void note_success(struct account *a, unsigned rcpt_count)
+{
 	a->delivered++;
 	a->success_ms = clock_boot_ms();
 	a->suspect_count = 0;
-	ledger_add(&a->ledger, clock_wall_s(), count);
+	ledger_add(&a->ledger, clock_wall_s(), rcpt_count);
 	account_quota_warn(a);
 	account_state_save(a, false);
-	if (a->state != ACCOUNT_ACTIVE && !a->by_hand && !a->own_limit)
+}
+
+void account_on_result(struct account *a, const struct delivery *d)
+{
+	const unsigned count = delivered_count(d);
+	const bool judged = count > 0 || was_judged(d);
+
+	if (judged)
+		forget_backoff(a);
+	if (count > 0)
+		note_success(a, count);
+	if (ends_pause(a, judged, count > 0))
 		account_set_state(a, ACCOUNT_ACTIVE, "");
+	count_spam(a, d);
 }
 
 static void account_scope_trouble(

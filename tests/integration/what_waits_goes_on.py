@@ -4,6 +4,7 @@ from lib.harness import main, scenario, wait_for
 from lib.smtpclient import message
 
 LATER = "450 4.3.9 Not now."
+BUSY = "421 4.3.0 Temporary System Problem. Try again later (10)."
 
 
 def put_off(fake, daemon):
@@ -60,6 +61,31 @@ def a_server_that_hangs_up_after_each_refusal_stops_no_clock(t):
                       expire="2s").start()
     daemon.send(message(), ["later@example.net"], sender="")
     wait_for(lambda: daemon.queue(failed=True), 60, "it is given up")
+
+
+@scenario
+def a_pause_outlasts_what_was_under_way(t):
+    """A success that was on its way before says nothing about it."""
+    fake = t.fake()
+    slow = fake.rule("FINAL", action="stall", times=1)
+    fake.rule("FINAL", BUSY, times=1)
+    daemon = t.daemon(fake, account={"connections": 2}).start()
+    daemon.ask("account.pause", all=True)
+    for _ in range(3):
+        daemon.send(message())
+    daemon.ask("account.resume", all=True)
+    pause = daemon.wait_account("throttled")["next_ms"]
+    slow.release()
+    fake.wait_messages(1)
+    wait_for(lambda: daemon.queued() == 2, 20, "one is gone")
+    no_connection(daemon)
+    account = daemon.account_state()
+    t.equal(account["state"], "throttled", "the account")
+    t.true(0 < account["next_ms"] <= pause, "the same pause: %r" % account)
+    t.equal(len(fake.sessions), 2, "connections")
+    daemon.ask("queue.flush")
+    daemon.wait_queue_empty()
+    t.equal(daemon.account_state()["state"], "active", "the account")
 
 
 if __name__ == "__main__":
