@@ -97,13 +97,24 @@ void account_look_soon(struct account *a)
 	event_active(a->more, 0, 0);
 }
 
+/* On one line, for that is how it is saved. */
+static void set_reason(struct account *a, const char *reason)
+{
+	char *c;
+
+	snprintf(a->reason, sizeof(a->reason), "%s", reason);
+	for (c = a->reason; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = ' ';
+}
+
 void account_set_state(
 	struct account *a, enum account_state state, const char *reason)
 {
 	struct log_text old_text;
 	const char *name = a->params.settings->name;
 
-	snprintf(a->reason, sizeof(a->reason), "%s", reason);
+	set_reason(a, reason);
 	if (state != a->state && state == ACCOUNT_ACTIVE)
 		log_info("account-active account=%s was=%s",
 			log_text(&old_text, name), state_names[a->state]);
@@ -173,8 +184,10 @@ void account_back_off(struct account *a, enum phase phase, const char *text,
 	wait = schedule_backoff_ms(conf->backoff_first_ms, conf->backoff_cap_ms,
 		a->backoff_step++, random_below(UINT32_MAX));
 	a->backoff_until_ms = clock_boot_ms() + wait;
-	snprintf(a->reason, sizeof(a->reason), "%s: %s. %s", phase_name(phase),
-		text, advice);
+	/* What holds it is the graver reason. */
+	if (a->state == ACCOUNT_ACTIVE)
+		snprintf(a->reason, sizeof(a->reason), "%s: %s. %s",
+			phase_name(phase), text, advice);
 	log_warn("connection-trouble account=%s host=%s phase=%s reason=%s "
 		 "advice=%s next=%lld.%llds",
 		log_text(&name, a->params.settings->name),
@@ -464,6 +477,7 @@ void account_pause(struct account *a, const char *why)
 	struct log_text name;
 
 	a->by_hand = true;
+	a->own_limit = false; /* it is not for room that it waits */
 	log_info("account-held account=%s reason=by-hand",
 		log_text(&name, a->params.settings->name));
 	account_set_state(a, ACCOUNT_HELD, why);

@@ -109,8 +109,9 @@ static void print_status(const struct relay *r, char *text, size_t size)
 		if (info.state == ACCOUNT_ACTIVE && !info.backing_off)
 			continue;
 		snprintf(text, size, "Account %s %s: %s", info.name,
-			info.backing_off ? "cannot connect"
-					 : account_state_name(info.state),
+			info.state == ACCOUNT_ACTIVE
+				? "cannot connect"
+				: account_state_name(info.state),
 			info.reason);
 		return;
 	}

@@ -121,6 +121,25 @@ raised("a_raised_limit_and_a_restart_go_on", restart)
 
 
 @scenario
+def a_pause_by_hand_is_more_than_the_limit(t):
+    """It stays when there is room again."""
+    fake, daemon = limited(t, daily_messages=1)
+    for _ in range(2):
+        daemon.send(message())
+    daemon.wait_account("over-quota")
+    daemon.ask("account.pause", all=True, why="by me")
+    daemon.accounts[0]["daily-messages"] = 100
+    daemon.write_config()
+    restart(daemon)
+    account = daemon.account_state()
+    t.equal((account["state"], account["reason"]), ("held", "by me"),
+            "the account")
+    t.equal(len(fake.messages), 1, "messages sent")
+    daemon.ask("account.resume", all=True)
+    daemon.wait_queue_empty()
+
+
+@scenario
 def a_limit_that_stays_reached_is_told_once(t):
     fake, daemon = limited(t, daily_recipients=5)
     for _ in range(7):

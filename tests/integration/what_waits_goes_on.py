@@ -88,5 +88,42 @@ def a_pause_outlasts_what_was_under_way(t):
     t.equal(daemon.account_state()["state"], "active", "the account")
 
 
+@scenario
+def why_an_account_is_held_is_told_beside_other_trouble(t):
+    fake = t.fake()
+    slow = fake.rule("FINAL", action="stall", times=1)
+    daemon = t.daemon(fake).start()
+    daemon.send(message())
+    fake.wait(lambda: slow.used, 20, "the last byte")
+    daemon.ask("account.pause", all=True, why="the garden party")
+    fake.sessions[-1].abort()
+    no_connection(daemon)
+    daemon.wait_log("connection-trouble")
+    account = daemon.account_state()
+    t.equal((account["state"], account["reason"]),
+            ("held", "the garden party"), "the account")
+    told = daemon.ctl_run("status", json_output=False).stdout
+    t.true("garden party" in told, told)
+    daemon.ask("account.resume", all=True)
+    daemon.wait_queue_empty()
+
+
+@scenario
+def a_pause_by_hand_outlives_a_restart_whatever_it_is_for(t):
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    for why, told in (("first line\nstate active\n\tend", "first line state "
+                       "active  end"), ("x" * 5000, "x" * 599)):
+        daemon.ask("account.pause", all=True, why=why)
+        daemon.stop()
+        daemon.start()
+        account = daemon.account_state()
+        t.equal((account["state"], account["reason"]), ("held", told),
+                "the account")
+        t.equal(account["paused_by_hand"], True, "by hand")
+        daemon.ask("account.resume", all=True)
+    t.true("state-damaged" not in daemon.log(), "its file is right")
+
+
 if __name__ == "__main__":
     main()
