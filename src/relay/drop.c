@@ -86,7 +86,8 @@ static void log_outcome(struct drop *d, const struct drop_outcome *o)
 
 static bool is_waiting(const struct drop_outcome *o)
 {
-	return o->fate == DROP_LATER || o->fate == DROP_UNREACHABLE;
+	return o->fate == DROP_LATER || o->fate == DROP_UNREACHABLE ||
+	       o->fate == DROP_UNREADABLE;
 }
 
 /* Goes through the outcomes. */

@@ -204,29 +204,41 @@ static void hand_in(struct drop_look *look, struct drop_mail *mail,
 	free(m->fates);
 }
 
+/* The machine's trouble, not the file's: no descriptors, no memory, a disk that
+ * comes and goes. */
+static bool may_pass(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM ||
+	       error == EIO || error == EINTR;
+}
+
 static void take(
 	struct drop_look *look, const char *name, struct drop_outcome *out)
 {
 	struct drop_mail mail = {.name = name};
-	struct err err;
+	struct err err = {.kind = ERR_NONE};
+	bool wait = false;
 
 	mail.fd = openat(look->dir_fd, name, READ_FLAGS);
 	if (mail.fd < 0 && errno == ENOENT)
 		return;
 	drop_parser_init(&mail.parser);
 	look->count++;
-	if (mail.fd < 0)
+	if (mail.fd < 0) {
+		wait = may_pass(errno);
 		err_errno(&err, "cannot open it");
-	else if (examine(&mail, &err) == 0)
-		err.text[0] = '\0';
-	out->uid = mail.uid;
-	if (err.text[0] == '\0') {
-		hand_in(look, &mail, out);
-	} else {
-		snprintf(out->why, sizeof(out->why), "%.*s", DROP_WHY_MAX - 1,
-			err.text);
-		set_aside(look, name, out);
+	} else if (examine(&mail, &err) != 0) {
+		wait = err.kind == ERR_SYSTEM;
 	}
+	out->uid = mail.uid;
+	snprintf(
+		out->why, sizeof(out->why), "%.*s", DROP_WHY_MAX - 1, err.text);
+	if (err.kind == ERR_NONE)
+		hand_in(look, &mail, out);
+	else if (wait)
+		out->fate = DROP_UNREADABLE;
+	else
+		set_aside(look, name, out);
 	if (mail.fd >= 0)
 		close(mail.fd);
 	drop_parser_free(&mail.parser);
@@ -274,10 +286,10 @@ bool drop_look_is_empty(const struct drop_look *look)
 {
 	const struct dirent *entry;
 	DIR *dir = open_look(look);
-	bool empty = true;
+	bool empty = dir != NULL; /* else nobody knows */
 	enum kind kind;
 
-	while (empty && dir != NULL && (entry = readdir(dir)) != NULL) {
+	while (empty && (entry = readdir(dir)) != NULL) {
 		kind = kind_of(entry->d_name);
 		empty = kind == KIND_NONE || kind == KIND_ASIDE;
 	}
@@ -323,16 +335,39 @@ static bool is_hopeless(const struct drop_look *look)
 	return later >= DROP_LATER_MAX;
 }
 
+static void note_unreadable(struct drop_look *look)
+{
+	struct drop_outcome *out = &look->outcomes[look->count++];
+
+	memset(out, 0, sizeof(*out));
+	out->fate = DROP_UNREADABLE;
+	snprintf(out->name, sizeof(out->name), ".");
+	snprintf(out->why, sizeof(out->why), "cannot read the directory: %s",
+		strerror(errno));
+}
+
+/* The next name; NULL at the end, or where the directory cannot be read. */
+static const struct dirent *next_entry(struct drop_look *look)
+{
+	const struct dirent *entry = NULL;
+
+	errno = 0;
+	if (look->dir == NULL)
+		look->dir = open_look(look);
+	if (look->dir != NULL)
+		entry = readdir(look->dir);
+	if (entry == NULL && errno != 0)
+		note_unreadable(look);
+	return entry;
+}
+
 void drop_look_run(struct drop_look *look)
 {
 	const struct dirent *entry = NULL;
 
 	look->count = 0;
-	if (look->dir == NULL)
-		look->dir = open_look(look);
-	while (look->dir != NULL && look->count < DROP_LOOK_MAX &&
-		!is_stopped(look) && !is_hopeless(look) &&
-		(entry = readdir(look->dir)) != NULL)
+	while (look->count < DROP_LOOK_MAX && !is_stopped(look) &&
+		!is_hopeless(look) && (entry = next_entry(look)) != NULL)
 		look_at(look, entry->d_name);
 	/* a pass that is given up is no pass to go on with later */
 	look->more = look->dir != NULL && entry != NULL && !is_hopeless(look);

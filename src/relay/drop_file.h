@@ -31,6 +31,8 @@ enum drop_fate {
 	DROP_REFUSED,     /* for good, to some at least; the sender was told */
 	DROP_LATER,       /* it stays, to be tried again */
 	DROP_UNREACHABLE, /* the same; the receiver is not there */
+	DROP_UNREADABLE,  /* the same; it cannot be read for now. A name of ".":
+			     the directory, the rest of which was not seen */
 	DROP_SET_ASIDE,   /* not of the command's making, or nobody is there to
 			     be told: it has another name now */
 	DROP_LEFT_ALONE,  /* its name means nothing to us */

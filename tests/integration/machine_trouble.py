@@ -10,6 +10,7 @@ import time
 from lib.faults import OPEN, RESOLVE, SOCKET, Faults
 from lib.harness import SANITIZED, main, scenario, wait_for
 from lib.mail import base64_lines, without_received
+from lib.sendmail import Sendmail
 from lib.smtpclient import message
 
 NAME = "smtp.gmail.test"    # the certificate is for it, too
@@ -259,6 +260,30 @@ def without_descriptors_mail_waits(t):
     wait_for(is_empty, 30, "an empty queue")
     it.all_arrive()
     t.equal(daemon.wait_roles()["relay"], relay, "it was never restarted")
+
+
+def dropped_without_descriptors(t, number):
+    """The first call is for drop/ itself, the second one for a file."""
+    it = Named(t).start()
+    sendmail = Sendmail(t, it.daemon)
+    none = it.faults.fail("gm-drop", OPEN, errno.EMFILE, first=number, times=1)
+    sendmail.ok("person@example.net", text=b"Subject: hello\n\ntext\n",
+                env={"GMRELAY_SUBMIT": "/nonexistent"})
+    none.wait_entered()
+    it.daemon.wait_log("drop-waits file=.*open files")
+    t.equal(it.fake.wait_messages(1)[0].header("Subject"), ["hello"],
+            "the message")
+    wait_for(lambda: not os.listdir(sendmail.drop), 20, "an empty drop/")
+
+
+@scenario
+def a_drop_directory_that_cannot_be_read_is_read_again(t):
+    dropped_without_descriptors(t, 1)
+
+
+@scenario
+def a_dropped_file_that_cannot_be_read_just_now_is_no_stranger(t):
+    dropped_without_descriptors(t, 2)
 
 
 @scenario
