@@ -323,7 +323,8 @@ static int hand_over(
 	return rc;
 }
 
-static bool hand_segment(struct journal_reader *r, struct journal_segment *s)
+/* Returns 1; 0 when it has to wait; -1 when there is no such file any more. */
+static int hand_segment(struct journal_reader *r, struct journal_segment *s)
 {
 	struct link_handover h = {LINK_SEGMENT, s->number, s->key, -1};
 	char name[JOURNAL_NAME_SIZE];
@@ -331,15 +332,18 @@ static bool hand_segment(struct journal_reader *r, struct journal_segment *s)
 
 	journal_segment_name(name, s->number, s->key);
 	h.fd = openat(r->journal_fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (h.fd < 0 && errno == ENOENT)
+		return -1;
 	if (h.fd < 0) {
 		no_room(r, errno);
-		return false;
+		return 0;
 	}
 	rc = hand_over(r, &h, &s->handover);
 	close(h.fd);
-	if (rc == 1)
-		s->state = SEGMENT_OUT;
-	return rc == 1;
+	if (rc != 1)
+		return 0;
+	s->state = SEGMENT_OUT;
+	return 1;
 }
 
 /* Hand-overs the receiver has not yet counted. */
@@ -365,6 +369,7 @@ static void supply_segments(struct journal_reader *r)
 	size_t held = r->statement.segment_count + flying;
 	struct journal_segment *s, *next;
 	unsigned stock;
+	int rc;
 
 	for (s = TAILQ_FIRST(&r->segments); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
@@ -376,7 +381,13 @@ static void supply_segments(struct journal_reader *r)
 			no_room(r, ENOSPC);
 			return;
 		}
-		if (!hand_segment(r, s))
+		rc = hand_segment(r, s);
+		if (rc < 0) {
+			/* Somebody removed it; it was empty. */
+			journal_segment_drop(s);
+			continue;
+		}
+		if (rc == 0)
 			return;
 		ready++;
 		held++;
@@ -433,8 +444,10 @@ static void hand_body(struct journal_reader *r, uint64_t name)
 	TAILQ_INSERT_TAIL(&r->bodies, b, link);
 	h.fd = openat(r->large_fd, hex64(file, name),
 		O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (h.fd < 0)
+	if (h.fd < 0) {
+		no_room(r, errno);
 		return;
+	}
 	if (hand_over(r, &h, &b->handover) == 1)
 		b->released = false;
 	close(h.fd);

@@ -270,6 +270,57 @@ static void a_session_that_waits_goes_on_when_a_segment_comes(void **state)
 	rig_must_find(rig, large);
 }
 
+static void a_body_that_could_not_be_opened_is_made_up_for(void **state)
+{
+	struct rig *rig = *state;
+
+	io_fail(IO_OPEN, "large/", EMFILE, 1);
+	assert_false(rig_begin_post(rig, 100000)->waits);
+	rig_settle(rig);
+	/* for a while, and not before something else happens */
+	io_advance_ms(JOURNAL_WAIT_MS);
+	rig_settle(rig);
+	assert_int_equal(rig->reader->empty_bodies, LINK_BODIES_READY);
+	assert_int_equal(
+		rig_count_files(rig, "large", ""), LINK_BODIES_READY + 1);
+}
+
+/* Those in stock, ahead of need. */
+static void remove_stock(struct rig *rig)
+{
+	const struct journal_segment *s;
+	char name[JOURNAL_NAME_SIZE];
+	size_t count = 0;
+
+	TAILQ_FOREACH(s, &rig->reader->segments, link)
+	{
+		if (s->state != SEGMENT_STOCK)
+			continue;
+		journal_segment_name(name, s->number, s->key);
+		assert_int_equal(unlinkat(rig->journal_fd, name, 0), 0);
+		count++;
+	}
+	assert_true(count > 0);
+}
+
+static void a_segment_that_somebody_removed_is_made_up_for(void **state)
+{
+	struct rig *rig = *state;
+	struct post *p = NULL;
+	size_t i;
+
+	remove_stock(rig);
+	for (i = 0; i < 3 * (JOURNAL_SEGMENT_SIZE / 60000); i++) {
+		p = rig_post(rig, 60000);
+		if (i % 50 == 0)
+			rig_settle(rig);
+	}
+	rig_wait(p);
+	assert_int_equal(p->result, DRAFT_DURABLE);
+	rig_settle(rig);
+	rig_must_find(rig, p);
+}
+
 #define RULE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -283,6 +334,8 @@ int main(void)
 		RULE(a_session_without_segment_for_5_seconds_gets_no_room),
 		RULE(the_wait_for_a_segment_is_not_begun_anew),
 		RULE(a_session_that_waits_goes_on_when_a_segment_comes),
+		RULE(a_body_that_could_not_be_opened_is_made_up_for),
+		RULE(a_segment_that_somebody_removed_is_made_up_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
