@@ -259,6 +259,7 @@ static int make_plan(struct repair *r)
 		.from = has_from ? &r->chosen[SINGLE_FROM].field : NULL,
 		.from_address = c->from_address,
 		.domain = c->domain,
+		.domain_takes_mail = c->domain_takes_mail,
 		.has_reply_to = has_single(r, SINGLE_REPLY_TO),
 	};
 

@@ -48,7 +48,8 @@ struct header_context {
 	const char *received;     /* our Received field's value, one line */
 	const char *message_id;   /* to use where there is none: "x@host" */
 	const char *from_address; /* to use where there is no From */
-	const char *domain; /* for addresses without one; NULL: they stay */
+	const char *domain;     /* for addresses without one; NULL: they stay */
+	bool domain_takes_mail; /* who is completed by it can be answered */
 	/* What counts for From (proto/sender); NULL: it stays. */
 	const struct sender_policy *sender;
 	int64_t now_s; /* for a missing Date */

@@ -5,6 +5,7 @@
 
 #include "proto/sender.h"
 
+#include "proto/local.h"
 #include "proto/mailbox.h"
 #include "proto/rfc2047_decode.h"
 #include "proto/sender_name.h"
@@ -95,12 +96,13 @@ static int add_original(struct sender_plan *plan, const struct sender_input *in,
 
 /* From was somebody else's: it becomes the account's. */
 static int rewrite(struct sender_plan *plan, const struct sender_input *in,
-	const struct mailbox *m)
+	const struct mailbox *m, bool answerable)
 {
 	plan->rewritten = true;
 	if (add_mailbox(&plan->fields, "From", m, in->policy->account) != 0)
 		return -1;
-	if (!in->has_reply_to && address_is_routable(&m->address)) {
+	if (!in->has_reply_to && answerable &&
+		address_is_routable(&m->address)) {
 		plan->reply_to = true;
 		if (add_mailbox(&plan->fields, "Reply-To", m, NULL) != 0)
 			return -1;
@@ -108,30 +110,31 @@ static int rewrite(struct sender_plan *plan, const struct sender_input *in,
 	return add_original(plan, in, m);
 }
 
-/* The address gets what it lacks; where it cannot, it is from_address. */
+/* A name alone gets the domain; returns whether it did. */
+static bool qualify(struct mailbox *m, const struct sender_input *in)
+{
+	struct address *a = &m->address;
+
+	return in->domain != NULL && a->text[0] != '\0' &&
+	       a->text[a->local_len] == '\0' &&
+	       local_qualify(a, in->domain, NULL) == 0;
+}
+
+/* A From that is to be a whole address, and is none, is from_address. */
 static void complete(struct mailbox *m, const struct sender_input *in)
 {
-	struct address whole;
-	struct buf text;
-
 	if (m->address.text[m->address.local_len] != '\0')
 		return;
-	buf_init(&text, sizeof(whole.text));
-	if (m->address.text[0] == '\0' ||
-		buf_addf(&text, "%s@%s", m->address.text, in->domain) != 0 ||
-		address_parse(&whole, text.data, text.len, false, NULL) != 0) {
-		memset(&whole, 0, sizeof(whole));
-		snprintf(
-			whole.text, sizeof(whole.text), "%s", in->from_address);
-	}
-	m->address = whole;
-	buf_free(&text);
+	memset(&m->address, 0, sizeof(m->address));
+	snprintf(m->address.text, sizeof(m->address.text), "%s",
+		in->from_address);
 }
 
 static int decide(struct sender_plan *plan, const struct sender_input *in)
 {
 	const struct sender_policy *policy = in->policy;
 	bool keep = policy->mode == SENDER_KEEP;
+	bool qualified;
 	struct mailbox m;
 
 	plan->drop_sender = !keep;
@@ -139,9 +142,11 @@ static int decide(struct sender_plan *plan, const struct sender_input *in)
 		mailbox_first(&m, in->from->value, in->from->value_len);
 	else
 		mailbox_first(&m, in->from_address, strlen(in->from_address));
+	qualified = qualify(&m, in);
 	if (!keep && !is_own(policy, m.address.text))
-		return rewrite(plan, in, &m);
-	if (in->from == NULL || (m.clean && (keep || !m.several)))
+		return rewrite(
+			plan, in, &m, !qualified || in->domain_takes_mail);
+	if (in->from == NULL || (m.clean && !qualified && (keep || !m.several)))
 		return 0;
 	complete(&m, in);
 	return add_mailbox(&plan->fields, "From", &m, NULL);

@@ -11,11 +11,12 @@
  * from = "auto": a From that is neither the account nor in send-as becomes
  *     "Original Name (original@address)" <account>
  * with X-Original-From, and Reply-To where the original can be replied to and
- * there is none. Sender goes, and with a changed From its DKIM-Signature. Of
- * several mailboxes or a group the first counts. A From of the account's own is
- * left alone, unless what is written breaks the rules: then it is written anew.
- * "account": the same, and send-as does not count. "keep": a From that breaks
- * the rules is written anew, nothing else.
+ * there is none. An original without a domain gets one first. Sender goes, and
+ * with a changed From its DKIM-Signature. Of several mailboxes or a group the
+ * first counts. A From of the account's own is left alone, unless what is
+ * written breaks the rules: then it is written anew. "account": the same, and
+ * send-as does not count. "keep": a From that breaks the rules is written anew,
+ * nothing else.
  */
 #ifndef GMRELAY_PROTO_SENDER_H
 #define GMRELAY_PROTO_SENDER_H
@@ -35,8 +36,9 @@ struct sender_input {
 	const struct sender_policy *policy;
 	const struct header_field *from; /* NULL: there is none */
 	const char *from_address;        /* to use where there is none */
-	const char *domain;              /* for an address without one */
-	bool has_reply_to;               /* one that is not empty */
+	const char *domain;     /* for an address without one; NULL: none */
+	bool domain_takes_mail; /* who is completed by it can be answered */
+	bool has_reply_to;      /* one that is not empty */
 };
 
 struct sender_plan {

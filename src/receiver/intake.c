@@ -79,6 +79,7 @@ static void finish_header(struct intake *in)
 		.message_id = message_id,
 		.from_address = in->setup->from_address,
 		.domain = in->setup->address_domain,
+		.domain_takes_mail = in->setup->domain_takes_mail,
 		.sender = in->setup->sender,
 		.now_s = now_s,
 		.utc_offset_s = 0,

@@ -46,6 +46,7 @@ struct intake_setup {
 	char tls[INTAKE_TLS_MAX];   /* version and cipher; "": none */
 	const char *id_domain;      /* for a missing Message-ID */
 	const char *address_domain; /* for addresses without one */
+	bool domain_takes_mail;     /* see struct header_context */
 	const struct sender_policy *sender;
 	const char *from_address; /* for a missing From */
 	bool smtputf8;            /* the client asked for it */

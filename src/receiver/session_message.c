@@ -245,6 +245,7 @@ int session_begin_message(struct session *s, enum body_mode mode)
 	setup->lf_dot = s->profile->lf_dot;
 	setup->id_domain = s->shared->id_domain;
 	setup->address_domain = local_domain(s->shared->names);
+	setup->domain_takes_mail = s->shared->names->default_domain[0] != '\0';
 	setup->sender = &account_of(s)->sender;
 	setup->from_address = from_address(s);
 	name_account(s);

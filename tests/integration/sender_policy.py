@@ -78,7 +78,8 @@ def php_mail_and_cron(t):
     t.equal(parsed(got["php"])["Reply-To"].addresses[0].addr_spec,
             "shop@example.com", "PHP: Reply-To")
     t.equal((cron.display_name, cron.addr_spec),
-            ("Cron Daemon (root)", fake.behaviour.user), "cron: From")
+            ("Cron Daemon (root@relay.example.org)", fake.behaviour.user),
+            "cron: From")
     t.equal(got["Cron"].header("Reply-To"), [], "cron: Reply-To")
     for x in got.values():
         t.equal(x.sender, fake.behaviour.user, "reverse-path")

@@ -75,7 +75,8 @@ static const struct vector own[] = {
 /* from = "auto": somebody else's */
 static const struct vector foreign[] = {
 	{"cron", "From: root (Cron Daemon)\r\nTo: root\r\n",
-		"From: \"Cron Daemon (root)\" <me@gmail.com>\r\n" ORIGINAL
+		"From: \"Cron Daemon (root@relay.example.org)\" <me@gmail.com>"
+		"\r\n" ORIGINAL
 		"root (Cron Daemon)\r\nTo: root@relay.example.org\r\n",
 		REWROTE | HEADER_ADDED_DOMAIN},
 	{"cronie", "From: \"(Cron Daemon)\" <root@web1.lan>\r\n",
@@ -91,11 +92,12 @@ static const struct vector foreign[] = {
 		"root@localhost\r\n",
 		REWROTE},
 	{"a user alone", "From: root\r\n",
-		"From: \"root\" <me@gmail.com>\r\n" ORIGINAL "root\r\n",
+		"From: \"root@relay.example.org\" <me@gmail.com>\r\n" ORIGINAL
+		"root\r\n",
 		REWROTE},
 	{"a user in brackets", "From: Charlie Root <root>\r\n",
-		"From: \"Charlie Root (root)\" <me@gmail.com>\r\n" ORIGINAL
-		"Charlie Root <root>\r\n",
+		"From: \"Charlie Root (root@relay.example.org)\" <me@gmail.com>"
+		"\r\n" ORIGINAL "Charlie Root <root>\r\n",
 		REWROTE},
 	{"PHP mail()", "From: webmaster@example.com\r\nX-Mailer: PHP/8.2\r\n",
 		"From: \"webmaster@example.com\" <me@gmail.com>\r\n"
@@ -389,6 +391,53 @@ static void utf8_address(void **state)
 }
 
 /* What is too long to repeat is shortened, names are cut, no line is long. */
+/* Where names without a domain are people, they can be answered. */
+static void default_domain(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{"From: Jan <jan>\r\n",
+			"From: \"Jan (jan@relay.example.org)\" <me@gmail.com>\r\n"
+			"Reply-To: \"Jan\" <jan@relay.example.org>\r\n" ORIGINAL
+			"Jan <jan>\r\n"},
+		{"From: jan\r\nReply-To: a@example.com\r\n",
+			"From: \"jan@relay.example.org\" <me@gmail.com>\r\n" ORIGINAL
+			"jan\r\nReply-To: a@example.com\r\n"},
+	};
+	const struct sender_policy policy = policy_with(SENDER_AUTO);
+	struct header_context c = context_of(&policy);
+	char text[512];
+	struct buf out;
+	size_t i;
+
+	(void)state;
+	c.domain_takes_mail = true;
+	for (i = 0; i < COUNT_OF(rows); i++) {
+		snprintf(text, sizeof(text), REST "%s\r\n", rows[i].in);
+		repair(&out, text, &c, NULL);
+		assert_non_null(strstr(out.data, rows[i].out));
+		buf_free(&out);
+	}
+}
+
+/* An account may be one of these people. */
+static void default_domain_of_account(void **state)
+{
+	const struct sender_policy policy = policy_with(SENDER_AUTO);
+	struct header_context c = context_of(&policy);
+	struct buf out;
+
+	(void)state;
+	c.domain = "gmail.com";
+	c.domain_takes_mail = true;
+	repair(&out, REST "From: Me <me>\r\n\r\n", &c, NULL);
+	assert_non_null(strstr(out.data, "From: \"Me\" <me@gmail.com>\r\n"));
+	assert_null(strstr(out.data, "X-Original-From"));
+	assert_null(strstr(out.data, "Reply-To"));
+	buf_free(&out);
+}
+
 static void long_from(void **state)
 {
 	char text[8192];
@@ -448,6 +497,8 @@ int main(void)
 		cmocka_unit_test(account_from),
 		cmocka_unit_test(duplicate_fields),
 		cmocka_unit_test(utf8_address),
+		cmocka_unit_test(default_domain),
+		cmocka_unit_test(default_domain_of_account),
 		cmocka_unit_test(long_from),
 		cmocka_unit_test(reverse_path),
 	};
