@@ -155,15 +155,16 @@ void parent_log_finding(bool warning, const char *text)
 		log_err("config wrong reason=%s", log_text(&shown, text));
 }
 
-/* Findings go to where the person who starts us looks. */
+/* Findings go into the log, and as -t prints them to whom starts us by hand. */
 static void tell_start(void *arg, bool warning, const char *text)
 {
 	const struct parent *p = arg;
+	const bool by_hand = isatty(STDERR_FILENO) != 0;
 
-	check_tell_stderr(NULL, warning, text);
-	if (!p->options->to_syslog)
-		return;
-	parent_log_finding(warning, text);
+	if (by_hand)
+		check_tell_stderr(NULL, warning, text);
+	if (!by_hand || p->options->to_syslog)
+		parent_log_finding(warning, text);
 }
 
 static void clean(struct parent *p)
@@ -203,8 +204,11 @@ int parent_run(const struct parent_options *options)
 	if (notify_open(&p.notify, &err) != 0)
 		log_warn("notify failed reason=%s", log_text(&text, err.text));
 	if (check_file(options->file, CHECK_TO_RUN, tell_start, &p, &p.now) !=
-		0)
+		0) {
+		log_err("start failed config=%s reason=\"see the lines above\"",
+			log_text(&text, options->file));
 		return 1;
+	}
 	log_begin(&p);
 	if (prepare(&p, &err) == 0) {
 		if (p.notify.watchdog_ms > 0)

@@ -85,6 +85,26 @@ def every_problem_is_told_with_its_line(t):
 
 
 @scenario
+def a_start_tells_them_in_its_log(t):
+    daemon = t.daemon(t.fake(), account={"password_file": "/nowhere"})
+    stamp = r"\d{4}-\d\d-\d\dT\S+Z parent %s: %s "
+    daemon.start(wait=False)
+    t.equal(daemon.wait_exit(10), 1, "exit status")
+    lines = daemon.log_now().splitlines()
+    t.true(any(re.match(stamp % ("error", "config wrong") +
+                        r'reason="%s:\d+: .*/nowhere' % daemon.config_file,
+                        line) for line in lines), "the error: %r" % lines)
+    t.true(re.match(stamp % ("error", "start failed"), lines[-1]),
+           "the last line: %r" % lines)
+    t.equal([x for x in lines if not re.match(stamp % (r"\w+", ".*"), x)], [],
+            "lines of another form")
+    fine = t.daemon(t.fake(), postmaster="").start()
+    t.true(re.search(stamp % ("warning", "config warning") +
+                     r'reason="%s:\d+: postmaster' % fine.config_file,
+                     fine.log_now()), "the warning: %s" % fine.log_now())
+
+
+@scenario
 def the_examples_of_the_guide_are_good(t):
     top = os.environ.get("top_srcdir") or os.path.join(
         os.path.dirname(os.path.abspath(__file__)), "../..")
