@@ -477,13 +477,18 @@ static bool ends_with(const char *text, const char *end)
 	return len >= end_len && strcasecmp(text + len - end_len, end) == 0;
 }
 
+bool conf_is_google(const struct conf_account *account)
+{
+	return ends_with(account->host, ".gmail.com") ||
+	       ends_with(account->host, ".googlemail.com") ||
+	       ends_with(account->host, ".google.com");
+}
+
 /* Gmail's own limits, by kind of account; elsewhere nobody has told us any. */
 static unsigned daily_limit(const struct conf_account *account,
 	unsigned consumer, unsigned workspace)
 {
-	if (!ends_with(account->host, ".gmail.com") &&
-		!ends_with(account->host, ".googlemail.com") &&
-		!ends_with(account->host, ".google.com"))
+	if (!conf_is_google(account))
 		return 0;
 	if (ends_with(account->username, "@gmail.com") ||
 		ends_with(account->username, "@googlemail.com"))

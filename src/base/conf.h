@@ -184,6 +184,9 @@ bool conf_allows(const struct conf *conf, const struct sockaddr *sa);
 /* True when the address is one of `proxy`. */
 bool conf_is_proxy(const struct conf *conf, const struct sockaddr *sa);
 
+/* True when the account's server is Google's. */
+bool conf_is_google(const struct conf_account *account);
+
 /* The limits of an account in a rolling day: as configured, else 500 messages
  * and 500 recipients for @gmail.com and @googlemail.com, 2000 and 10000 for
  * other accounts at a Google host, 0 (no limit) at any other host. Source:

@@ -156,11 +156,25 @@ struct credential *credential_read(
 	return c;
 }
 
-int credential_check(const char *path, gid_t relay_gid, struct err *err)
+static bool is_app_password(const struct credential *c)
+{
+	size_t i;
+
+	if (c->len != APP_PASSWORD_GROUPS * APP_PASSWORD_GROUP_LEN)
+		return false;
+	for (i = 0; i < c->len; i += APP_PASSWORD_GROUP_LEN)
+		if (!is_group(c->secret + i))
+			return false;
+	return true;
+}
+
+int credential_check(const char *path, gid_t relay_gid, bool *app_password_out,
+	struct err *err)
 {
 	struct credential *c = credential_read(path, relay_gid, err);
 	int result = c != NULL ? 0 : -1;
 
+	*app_password_out = c != NULL && is_app_password(c);
 	credential_free(&c);
 	return result;
 }

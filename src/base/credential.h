@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -31,8 +32,10 @@ struct credential {
 struct credential *credential_read(
 	const char *path, gid_t relay_gid, struct err *err);
 
-/* The same checks without keeping anything. Returns 0, -1 with err. */
-int credential_check(const char *path, gid_t relay_gid, struct err *err);
+/* The same checks without keeping anything; *app_password_out says whether it
+ * has the form of an app password. Returns 0, -1 with err. */
+int credential_check(const char *path, gid_t relay_gid, bool *app_password_out,
+	struct err *err);
 
 /* Wipes and frees; NULL is fine. */
 void credential_free(struct credential **credential);

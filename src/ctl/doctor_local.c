@@ -118,6 +118,7 @@ static void check_credential(struct findings *f, const struct conf *conf,
 	const char *path = account->password_file;
 	struct err err;
 	char where[128];
+	bool app_password;
 
 	snprintf(where, sizeof(where), "password of %s", account->name);
 	if (secret_file_is_elsewhere(path)) {
@@ -133,13 +134,21 @@ static void check_credential(struct findings *f, const struct conf *conf,
 			root_advice);
 		return;
 	}
-	if (credential_check(path, role_gid(conf->relay_user), &err) == 0)
-		finding_tell(f, FINDING_OK, where, path, NULL);
-	else
+	if (credential_check(
+		    path, role_gid(conf->relay_user), &app_password, &err) != 0)
 		finding_tell(f, FINDING_FAIL, where, err.text,
 			"The file holds the 16-letter app password alone, "
 			"belongs to root and has mode 0600; "
 			"https://myaccount.google.com/apppasswords makes one.");
+	else if (!app_password && conf_is_google(account))
+		finding_tell(f, FINDING_WARN, where,
+			"does not look like an app password, which is 16 "
+			"letters",
+			"Gmail refuses the account's own password: "
+			"https://myaccount.google.com/apppasswords makes "
+			"another one.");
+	else
+		finding_tell(f, FINDING_OK, where, path, NULL);
 }
 
 /* --- spool --------------------------------------------------------------- */

@@ -26,18 +26,26 @@ static size_t check_password(const struct check_result *r,
 	const struct conf_account *account, check_tell_fn *tell, void *arg)
 {
 	const bool elsewhere = secret_file_is_elsewhere(account->password_file);
-	const bool warning = elsewhere && r->purpose == CHECK_ONLY;
+	bool warning = elsewhere && r->purpose == CHECK_ONLY, app_password;
 	char text[FINDING_MAX];
 	struct err err;
 
-	if (credential_check(
-		    account->password_file, r->users.relay.gid, &err) == 0)
-		return 0;
-	if (warning)
+	if (credential_check(account->password_file, r->users.relay.gid,
+		    &app_password, &err) == 0) {
+		if (app_password || !conf_is_google(account))
+			return 0;
+		warning = true;
+		err_set(&err, ERR_CONFIG,
+			"%s: does not look like an app password, which is 16 "
+			"letters; Gmail refuses the account's own: make one at "
+			"https://myaccount.google.com/apppasswords",
+			account->password_file);
+	} else if (warning) {
 		err_set(&err, ERR_CONFIG,
 			"not a path that begins with \"/\", so taken for the "
 			"name of a systemd credential (LoadCredential), which "
 			"only the daemon sees");
+	}
 	snprintf(text, sizeof(text), "%.*s:%u: password-file: %s",
 		FILE_SHOWN_MAX, r->conf->file, account->line, err.text);
 	tell(arg, warning, text);

@@ -10,6 +10,7 @@ from lib.harness import main, scenario
 from lib.smtpclient import Client, message
 
 APP_PASSWORD = "abcdefghijklmnop"
+PERSON = "admin@example.org"
 
 
 def findings(t, daemon, status):
@@ -115,7 +116,7 @@ def the_examples_of_the_guide_are_good(t):
     blocks = [x for x in blocks if "client {" in x]
     t.true(len(blocks) >= 2, "examples with a client: %d" % len(blocks))
     for block in blocks:
-        daemon = t.daemon(t.fake(), postmaster="admin@example.org",
+        daemon = t.daemon(t.fake(), postmaster=PERSON,
                           listen=None if "listen =" in block else ["*:2525"])
         daemon.write_config(block + daemon.config_text())
         done = run("-t", "-c", daemon.config_file)
@@ -322,6 +323,28 @@ def other_passwords_keep_theirs(t):
         fake.wait_messages(1)
         t.equal([x[1] for x in fake.logins], [True], "logins with %r" % word)
         daemon.stop()
+
+
+@scenario
+def what_looks_like_no_app_password_is_warned_of(t):
+    def said(host, password):
+        daemon = t.daemon(t.fake(), account={"host": host}, postmaster=PERSON)
+        daemon.write_password(password)
+        result = daemon.ctl_run("doctor", json_output=False)
+        found = [x for x in result.stdout.splitlines() if "password of" in x]
+        return findings(t, daemon, 0), found[0]
+
+    own = "correct horse"
+    lines, found = said("smtp.gmail.com", own)
+    t.true(any("password-file: " in x and "app password" in x and
+               "(a warning)" in x for x in lines), "-t: %r" % lines)
+    t.true(found.startswith("WARNING"), "doctor: %s" % found)
+    t.true(own not in "".join(lines) + found, "the password is shown")
+    for host, password in (("smtp.gmail.com", "abcd efgh ijkl mnop"),
+                           ("smtp.example.com", own)):
+        lines, found = said(host, password)
+        t.true(not any("app password" in x for x in lines), "%r" % lines)
+        t.true(found.startswith("ok"), "doctor: %s" % found)
 
 
 @scenario

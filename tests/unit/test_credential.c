@@ -68,11 +68,12 @@ static void expect(struct fixture *f, const char *path, const char *want)
 {
 	struct err err = {ERR_NONE, ""};
 	struct credential *c;
+	bool app_password;
 
 	memset(&f->err, 0, sizeof(f->err));
 	c = credential_read(path, RELAY_GID, &f->err);
-	assert_int_equal(
-		credential_check(path, RELAY_GID, &err), want != NULL ? 0 : -1);
+	assert_int_equal(credential_check(path, RELAY_GID, &app_password, &err),
+		want != NULL ? 0 : -1);
 	assert_string_equal(err.text, f->err.text);
 	if (want == NULL) {
 		assert_null(c);
@@ -133,6 +134,33 @@ static void test_form(void **state)
 	for (i = 0; i < COUNT_OF(v); i++) {
 		put(f, v[i].content, strlen(v[i].content), 0600);
 		expect(f, f->file, v[i].want);
+	}
+}
+
+static void test_app_password(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is;
+	} rows[] = {
+		{"abcdefghijklmnop\n", true},
+		{"abcd efgh ijkl mnop", true},
+		{"abcdefghijklmno", false},
+		{"abcdefghijklmnopq", false},
+		{"abcdefghijklmn0p", false},
+		{"ABCDEFGHIJKLMNOP", false},
+		{SECRET, false},
+	};
+	struct fixture *f = *state;
+	bool is;
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(rows); i++) {
+		put(f, rows[i].text, strlen(rows[i].text), 0600);
+		is = !rows[i].is;
+		assert_int_equal(
+			credential_check(f->file, RELAY_GID, &is, &f->err), 0);
+		assert_int_equal(is, rows[i].is);
 	}
 }
 
@@ -310,6 +338,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_form, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_app_password, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nul, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_length, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mode, setup, teardown),
