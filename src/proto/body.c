@@ -124,6 +124,16 @@ static void settle_bare_crs(struct body_decoder *d)
 	}
 }
 
+bool body_decoder_may_end(const struct body_decoder *d)
+{
+	return d->lf_dot && d->lone_dot;
+}
+
+bool body_decoder_ends_by_dot(const struct body_decoder *d)
+{
+	return d->lone_dot;
+}
+
 /* Returns 1 when this LF ended the data. */
 static int take_lf(struct body_decoder *d)
 {
@@ -133,11 +143,10 @@ static int take_lf(struct body_decoder *d)
 		d->bare_lf = true;
 	if (d->cr_run > 1)
 		d->bare_cr = true;
-	d->lone_dot = d->lf_dot &&
-		      (d->state == STATE_DOT || d->state == STATE_LF_DOT);
+	d->lone_dot = d->state == STATE_DOT || d->state == STATE_LF_DOT;
 	d->state = d->cr_run > 0 ? STATE_START : STATE_LF_START;
 	d->cr_run = 0;
-	if (!d->lone_dot)
+	if (!body_decoder_may_end(d))
 		hand_on_held(d);
 	return 0;
 }
@@ -218,7 +227,7 @@ static int take_whole_line(
 	if (d->mode == BODY_DATA && n > 0 && *p == '.') {
 		if (n == 1 && crlf && d->state == STATE_START)
 			return 1;
-		d->lone_dot = n == 1 && d->lf_dot;
+		d->lone_dot = n == 1;
 		p++;
 		n--;
 	}
@@ -227,7 +236,7 @@ static int take_whole_line(
 	if (!crlf)
 		d->bare_lf = true;
 	d->state = crlf ? STATE_START : STATE_LF_START;
-	if (!d->lone_dot)
+	if (!body_decoder_may_end(d))
 		hand_on(d, p, n);
 	return 0;
 }
@@ -239,11 +248,10 @@ int body_decoder_feed(
 	int ended = 0;
 
 	while (at < len && !ended) {
-		if (d->lone_dot) {
-			/* text, after all: the dot is removed */
-			d->lone_dot = false;
+		/* text, after all: the dot is removed */
+		if (body_decoder_may_end(d))
 			hand_on(d, "", 0);
-		}
+		d->lone_dot = false;
 		used = 0;
 		/* Only where a line begins, so that no byte is searched for LF
 		 * twice. */
@@ -256,11 +264,6 @@ int body_decoder_feed(
 	}
 	*used_out = at;
 	return ended;
-}
-
-bool body_decoder_may_end(const struct body_decoder *d)
-{
-	return d->lone_dot;
 }
 
 void body_decoder_end(struct body_decoder *d)

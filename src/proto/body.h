@@ -50,7 +50,7 @@ struct body_decoder {
 	struct buf held; /* the line begun in earlier bytes */
 	int state;       /* private to body.c, as are: */
 	size_t cr_run;   /* CRs whose meaning the next byte tells */
-	bool lone_dot;   /* such a line came last, and was not handed on */
+	bool lone_dot; /* such a line came last; with lf_dot it is held back */
 };
 
 /* Starts with the first byte after the DATA or BDAT command. */
@@ -69,6 +69,9 @@ int body_decoder_feed(
  * none if anything follows: the caller is to wait before it takes it for one,
  * by calling body_decoder_end(). Some devices end each line in LF. */
 bool body_decoder_may_end(const struct body_decoder *d);
+
+/* The same without lf_dot, where it is text: for a hint. */
+bool body_decoder_ends_by_dot(const struct body_decoder *d);
 
 /* The last BDAT chunk has been fed: hands on a last line without line end. In
  * DATA: the lone dot that came last was the end. */

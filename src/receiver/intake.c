@@ -200,6 +200,11 @@ bool intake_may_end(const struct intake *in)
 	return body_decoder_may_end(&in->decoder);
 }
 
+bool intake_ends_by_dot(const struct intake *in)
+{
+	return body_decoder_ends_by_dot(&in->decoder);
+}
+
 bool intake_waits(const struct intake *in)
 {
 	return in->waits;

@@ -70,6 +70,9 @@ int intake_feed(
  * body_decoder_may_end()): then intake_end(). */
 bool intake_may_end(const struct intake *in);
 
+/* True when what came last would be the end with lf_dot, and is text. */
+bool intake_ends_by_dot(const struct intake *in);
+
 /* True when no more should be fed before on_resume. */
 bool intake_waits(const struct intake *in);
 void intake_resume(struct intake *in);

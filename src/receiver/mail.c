@@ -237,8 +237,13 @@ void mail_log_lost(const struct mail *m, const char *peer, const char *why)
 	if (m->intake == NULL || intake_problem(m->intake) != RX_NONE)
 		return;
 	log_info("discarded id=%s from=%s nrcpt=%zu size=%llu peer=%s "
-		 "reason=\"%s\"",
+		 "reason=\"%s\"%s",
 		hex64(id, intake_id(m->intake)),
 		log_text(&from, m->env->reverse_path), m->env->rcpt_count,
-		(unsigned long long)intake_size(m->intake), peer, why);
+		(unsigned long long)intake_size(m->intake), peer, why,
+		intake_ends_by_dot(m->intake)
+			? " advice=\"its text ended with a dot by a bare line "
+			  "feed: if that is how it ends each message, set "
+			  "lf-dot in its client section\""
+			: "");
 }

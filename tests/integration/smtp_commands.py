@@ -187,6 +187,21 @@ def only_crlf_dot_crlf_ends_a_message(t):
 
 
 @scenario
+def a_dot_that_is_no_end_is_told(t):
+    _, daemon = ready(t)
+    for text in (b"Subject: x\n\nhi\n.\n", b"Subject: x\r\n\r\nhi\r\n"):
+        with daemon.client() as client:
+            client.ehlo()
+            for command in PATHS:
+                client.expect(command, 250)
+            client.expect("DATA", 354)
+            client.send(text)
+    lines = [daemon.wait_log(r"discarded .*size=20 .*"),
+             daemon.wait_log(r"discarded .*size=18 .*")]
+    t.equal(["lf-dot" in x[0][0] for x in lines], [True, False], "advice")
+
+
+@scenario
 def browsers_and_tls_clients_are_told(t):
     _, daemon = ready(t)
     with daemon.client() as client:

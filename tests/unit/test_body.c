@@ -155,6 +155,25 @@ static const struct vector lf_dot_vectors[] = {
 	{"a\r\n.\n", "a||", 0, "", 0},
 };
 
+/* Without the setting it is seen as well. */
+static void check_dot_is_seen(
+	const struct vector *v, enum way way, size_t split, bool seen)
+{
+	struct body_decoder d;
+	struct buf in, out;
+	size_t used;
+
+	buf_init(&in, OUT_MAX);
+	buf_add(&in, v->in, strlen(v->in));
+	start(&d, &out, v->flags & ~LF_DOT);
+	assert_int_equal(feed_all(&d, &in, way, split, &used), v->ended);
+	assert_int_equal(body_decoder_ends_by_dot(&d), seen);
+	assert_false(body_decoder_may_end(&d));
+	body_decoder_free(&d);
+	buf_free(&in);
+	buf_free(&out);
+}
+
 static void check_lf_dot(const struct vector *v, enum way way, size_t split)
 {
 	const bool may_end = strchr(v->lines, '!') != NULL;
@@ -178,6 +197,8 @@ static void check_lf_dot(const struct vector *v, enum way way, size_t split)
 	body_decoder_free(&d);
 	buf_free(&in);
 	buf_free(&out);
+	if ((v->flags & LF_DOT) != 0)
+		check_dot_is_seen(v, way, split, may_end);
 }
 
 static void test_lf_dot(void **state)
