@@ -8,6 +8,7 @@
 #define GMRELAY_CTL_CTL_H
 
 #include "base/err.h"
+#include "ctl/text.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -96,6 +97,10 @@ enum ctl_status ctl_check_ids(
 
 /* {"id": id}, for a request. */
 json_t *ctl_id_argument(const char *id);
+
+/* When a waiting message is tried next, or what its account does instead; ""
+ * for others. Returns text. */
+const char *ctl_next_try(char text[TEXT_SHORT], const json_t *message);
 
 ctl_run_fn ctl_status;
 ctl_run_fn ctl_queue_list;

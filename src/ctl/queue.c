@@ -124,8 +124,7 @@ static const char *why_of(const json_t *message)
 
 static void print_row(void *arg, const json_t *message)
 {
-	char age[TEXT_SHORT] = "", size[TEXT_SHORT] = "", next[TEXT_SHORT] = "";
-	bool waits = strcmp(json_text(message, "state"), "waiting") == 0;
+	char age[TEXT_SHORT] = "", size[TEXT_SHORT] = "", next[TEXT_SHORT];
 	bool illegible = is_illegible(message);
 	const char *from = json_text(message, "from");
 	char to[512];
@@ -136,8 +135,7 @@ static void print_row(void *arg, const json_t *message)
 				       1000);
 		text_size(size, (uint64_t)json_number(message, "size"));
 	}
-	if (waits)
-		text_until(next, json_number(message, "next_ms"));
+	ctl_next_try(next, message);
 	print_recipients(message, to, sizeof(to));
 	table_row(arg, (const char *const[]){json_text(message, "id"), age,
 			       size, json_text(message, "state"), next,

@@ -41,9 +41,7 @@ static void print_times(const json_t *message)
 	printf("\nsize       %lld octets\nattempts   %lld\n",
 		(long long)json_number(message, "size"),
 		(long long)json_number(message, "attempts"));
-	if (strcmp(json_text(message, "state"), "waiting") == 0)
-		printf("next       %s\n",
-			text_until(text, json_number(message, "next_ms")));
+	print_value("next", ctl_next_try(text, message));
 }
 
 static void print_message(const json_t *message)
@@ -80,6 +78,20 @@ static void print_shown(const json_t *document)
 	print_message(document);
 	for (i = 0; i < json_array_size(rcpts); i++)
 		print_rcpt(json_array_get(rcpts, i));
+}
+
+const char *ctl_next_try(char text[TEXT_SHORT], const json_t *message)
+{
+	const char *waits = json_text(message, "account_waits");
+	int64_t ms = json_number(message, "next_ms");
+
+	if (strcmp(json_text(message, "state"), "waiting") != 0)
+		text[0] = '\0';
+	else if (ms <= 0 && waits[0] != '\0')
+		snprintf(text, TEXT_SHORT, "account %s", waits);
+	else
+		text_until(text, ms);
+	return text;
 }
 
 json_t *ctl_id_argument(const char *id)

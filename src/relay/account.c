@@ -472,6 +472,13 @@ void account_info(const struct account *a, struct account_info *out)
 		out->next_ms = 0;
 }
 
+const char *account_waits(const struct account *a)
+{
+	if (a->state != ACCOUNT_ACTIVE)
+		return account_state_name(a->state);
+	return a->backoff_until_ms > 0 ? "unreachable" : NULL;
+}
+
 void account_pause(struct account *a, const char *why)
 {
 	struct log_text name;

@@ -55,6 +55,10 @@ struct account_info {
 	uint64_t delivered;        /* since the start */
 };
 
+/* Why it sends nothing now: its state, or "unreachable" while connections fail;
+ * NULL: it sends. */
+const char *account_waits(const struct account *a);
+
 struct account_callbacks {
 	/* How many messages are due for this account now, up to max. */
 	size_t (*due)(void *arg, struct account *a, size_t max);

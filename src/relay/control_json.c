@@ -124,10 +124,11 @@ static void add_envelope(json_t *row, const struct envelope *env)
 
 json_t *control_json_message(const struct message_info *info)
 {
-	json_t *row = json_pack("{s:o,s:s,s:b,s:I,s:b}", "id",
+	json_t *row = json_pack("{s:o,s:s,s:b,s:I,s:o,s:b}", "id",
 		control_json_id(info->id), "state",
 		message_state_name(info->state), "in_journal", info->in_journal,
-		"next_ms", (json_int_t)info->next_ms, "damaged",
+		"next_ms", (json_int_t)info->next_ms, "account_waits",
+		control_json_text(info->account_waits), "damaged",
 		info->envelope == NULL || info->envelope->damaged);
 
 	if (row != NULL && info->envelope != NULL)

@@ -33,6 +33,7 @@ struct message_info {
 	enum message_state state;
 	bool in_journal;           /* no history yet */
 	int64_t next_ms;           /* until due; 0 or less: due */
+	const char *account_waits; /* NULL: its account sends */
 	struct envelope *envelope; /* owned by the receiver of the info */
 };
 

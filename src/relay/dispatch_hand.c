@@ -40,8 +40,8 @@ size_t dispatch_failed_unseen(const struct dispatch *d)
 	return d->failed_unseen;
 }
 
-static void fill_info(
-	struct dispatch *d, const struct message *m, struct message_info *out)
+static void fill_info(const struct dispatch *d, const struct message *m,
+	struct message_info *out)
 {
 	int64_t left = m->scheduled.due_ms - clock_boot_ms();
 
@@ -52,7 +52,7 @@ static void fill_info(
 							    : MESSAGE_WAITING;
 	out->in_journal = m->place.segment != NULL;
 	out->next_ms = m->stage == STAGE_WAIT && left > 0 ? left : 0;
-	(void)d;
+	out->account_waits = account_waits(dispatch_slot(d, m)->account);
 }
 
 /* While a job moves it to queue/ it is in one of them, or in both. */

@@ -123,6 +123,27 @@ def a_queue_is_listed_page_by_page(t):
 
 
 @scenario
+def a_message_tells_when_it_waits_for_its_account(t):
+    fake, daemon = paused(t)
+    daemon.send(message())
+    row = wait_for(lambda: run_json(t, daemon, "queue", "list"))[0]
+    t.equal((row["state"], row["account_waits"]), ("waiting", "held"), "row")
+    t.true("account held" in run(t, daemon, "queue", "list"), "the list")
+    t.true(re.search("(?m)^next +account held$",
+                     run(t, daemon, "queue", "show", row["id"])), "the message")
+    run(t, daemon, "queue", "hold", row["id"])
+    t.true("account held" not in run(t, daemon, "queue", "list"),
+           "one that is held itself")
+    run(t, daemon, "account", "resume", "--all")
+    row = run_json(t, daemon, "queue", "list")[0]
+    t.equal((row["state"], row["account_waits"]), ("held", None), "resumed")
+    fake.rule("CONNECT", action="drop")
+    run(t, daemon, "queue", "release", row["id"])
+    wait_for(lambda: "account unreachable" in run(t, daemon, "queue", "list"),
+             what="a connection that fails")
+
+
+@scenario
 def the_oldest_counts_from_its_arrival(t):
     """Not from the last attempt, nor from the last start; in queue/ and in the
     journal alike."""
