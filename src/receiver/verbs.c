@@ -34,6 +34,8 @@ enum {
 	LOGGED_IN = 1 << 17,
 	/* its reply is to be waited for (RFC 2920 3.1) */
 	ENDS_GROUP = 1 << 18,
+	/* text stands behind it, if the client does not wait */
+	BEFORE_TEXT = 1 << 19,
 };
 
 /* Extensions add to the first line of EHLO's answer. */
@@ -241,7 +243,7 @@ static const struct verb verbs[] = {
 	{"MAIL", verb_mail, IN_NEW | IN_IDLE | UNDER_TLS | LOGGED_IN,
 		RX_NESTED_MAIL,
 		"MAIL FROM:<from> [SIZE=n] [BODY=8BITMIME] [SMTPUTF8]"},
-	{"DATA", verb_data, IN_ALL | ENDS_GROUP, RX_NONE, "DATA"},
+	{"DATA", verb_data, IN_ALL | ENDS_GROUP | BEFORE_TEXT, RX_NONE, "DATA"},
 	{"BDAT", verb_bdat, IN_ALL, RX_NONE, "BDAT size [LAST]"},
 	{"EHLO", verb_ehlo, IN_ALL | ENDS_GROUP, RX_NONE, "EHLO host"},
 	{"HELO", verb_helo, IN_ALL | ENDS_GROUP, RX_NONE, "HELO host"},
@@ -320,6 +322,22 @@ static bool is_too_early(
 	       (!s->esmtp || (verb->states & ENDS_GROUP) != 0);
 }
 
+/* A refused DATA from a client that does not wait for answers: what comes next
+ * is the text of its message. Whoever wrote that must not be obeyed. */
+static enum session_next run(struct session *s, const struct verb *verb,
+	const struct command *command, bool more)
+{
+	const enum session_next next = verb->run(s, command);
+
+	if ((verb->states & BEFORE_TEXT) == 0 || s->state == SESSION_DATA ||
+		!(more || (s->quirks & QUIRK_BIT(QUIRK_EARLY_PIPELINING)) != 0))
+		return next;
+	log_info("closed peer=%s reason=\"text stands behind a DATA that was "
+		 "refused\"",
+		s->peer.log);
+	return SESSION_CLOSE;
+}
+
 /* Why the state forbids the command; RX_NONE: it does not. */
 static enum rx_reply state_refusal(
 	const struct session *s, const struct verb *verb)
@@ -363,7 +381,7 @@ enum session_next verbs_dispatch(
 	}
 	refusal = state_refusal(s, verb);
 	if (refusal == RX_NONE)
-		return verb->run(s, &command);
+		return run(s, verb, &command, more);
 	session_reply(s, refusal);
 	return SESSION_CONTINUE;
 }

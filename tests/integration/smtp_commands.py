@@ -187,21 +187,6 @@ def only_crlf_dot_crlf_ends_a_message(t):
 
 
 @scenario
-def a_dot_that_is_no_end_is_told(t):
-    _, daemon = ready(t)
-    for text in (b"Subject: x\n\nhi\n.\n", b"Subject: x\r\n\r\nhi\r\n"):
-        with daemon.client() as client:
-            client.ehlo()
-            for command in PATHS:
-                client.expect(command, 250)
-            client.expect("DATA", 354)
-            client.send(text)
-    lines = [daemon.wait_log(r"discarded .*size=20 .*"),
-             daemon.wait_log(r"discarded .*size=18 .*")]
-    t.equal(["lf-dot" in x[0][0] for x in lines], [True, False], "advice")
-
-
-@scenario
 def browsers_and_tls_clients_are_told(t):
     _, daemon = ready(t)
     with daemon.client() as client:
@@ -223,6 +208,55 @@ def authentication_and_tls_are_not_needed(t):
         ("AUTH PLAIN AHgAeQ==", 235, "2.7.0"),
         (PATHS[0], 250, None),
     ])
+
+
+@scenario
+def a_dot_that_is_no_end_is_told(t):
+    _, daemon = ready(t)
+    for text in (b"Subject: x\n\nhi\n.\n", b"Subject: x\r\n\r\nhi\r\n"):
+        with daemon.client() as client:
+            client.ehlo()
+            for command in PATHS:
+                client.expect(command, 250)
+            client.expect("DATA", 354)
+            client.send(text)
+    lines = [daemon.wait_log(r"discarded .*size=20 .*"),
+             daemon.wait_log(r"discarded .*size=18 .*")]
+    t.equal(["lf-dot" in x[0][0] for x in lines], [True, False], "advice")
+
+
+@scenario
+def text_behind_a_refused_data_is_no_commands(t):
+    _, daemon = ready(t)
+    injected = (b"Subject: outer\r\n\r\nx\r\nRSET\r\nMAIL FROM:<e@example.org>\r\n"
+                b"RCPT TO:<x@example.net>\r\nDATA\r\n\r\ny\r\n.\r\nQUIT\r\n")
+    commands = (b"MAIL FROM:<a@example.org>\r\n", b"RCPT TO:<nobody-here>\r\n",
+                b"DATA\r\n")
+    whole = b"".join(commands)
+    for hello, first, later in ((b"HELO x\r\n", whole + injected, b""),
+                                (b"EHLO x\r\n", whole + injected, b""),
+                                (b"EHLO x\r\n", commands[2] + injected, b""),
+                                # by itself, from one that waits for nothing
+                                (b"HELO x\r\n", whole, injected)):
+        with daemon.client() as client:
+            client.send(hello)
+            client.reply()
+            client.send(first)
+            while client.reply().code not in (503, 554):
+                pass
+            try:
+                client.send(later)
+            except OSError:
+                pass  # closed already
+            t.true(client.is_closed(), "closed after %r" % first)
+    daemon.wait_log("closed .*DATA that was refused", count=4)
+    with daemon.client() as client:
+        client.ehlo()
+        client.send(b"".join(commands))
+        t.equal([client.reply().code for _ in commands], [250, 550, 554],
+                "one that waits for the answer to DATA")
+        client.expect("NOOP", 250)
+    t.true("accepted id=" not in daemon.log_now(), "the text was obeyed")
 
 
 @scenario

@@ -126,6 +126,19 @@ static const struct verb_row {
 	EVERYWHERE("PRI\r\n", "500/5.5.2"),
 };
 
+/* As a client does that waits for each answer. */
+static void say_one_by_one(struct fixture *f, const char *text)
+{
+	const char *lf;
+
+	for (; *text != '\0'; text = lf + 1) {
+		lf = strchr(text, '\n');
+		if (lf == NULL)
+			lf = text + strlen(text) - 1;
+		fixture_send(f, text, (size_t)(lf - text) + 1);
+	}
+}
+
 static void check_state(struct fixture *f, int expected, int before)
 {
 	struct session *s = fixture_session(f);
@@ -148,7 +161,7 @@ static void every_verb_in_every_state(void **state)
 		for (way = 0; way < COUNT_OF(ways); way++) {
 			fixture_open(&f);
 			fixture_connect(&f);
-			fixture_say(&f, ways[way].text);
+			say_one_by_one(&f, ways[way].text);
 			check_state(&f, ways[way].state, 0);
 			fixture_expect(&f, verb_rows[row].text,
 				verb_rows[row].in[way].reply);
@@ -219,6 +232,12 @@ static const struct command_row {
 	/* no valid recipient is told from none */
 	{MAIL "RCPT TO:<>\r\n", "DATA\r\n", "554/5.5.1", NULL},
 	{MAIL, "DATA\r\n", "503/5.5.1", NULL},
+	/* whoever does not wait sends its text now */
+	{MAIL, "DATA\r\nx", "503/5.5.1.", NULL},
+	{"EHLO x\r\n" MAIL, "RCPT TO:<>\r\nDATA\r\n", "501/5.1.3 554/5.5.1",
+		NULL},
+	{"HELO x\r\n" MAIL, "RCPT TO:<>\r\nDATA\r\n", "501/5.1.3 554/5.5.1.",
+		NULL},
 	{MAIL "RCPT TO:<>\r\n", "BDAT 1 LAST\r\nx", "554/5.5.1", NULL},
 	/* HTTP */
 	{"", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "421/4.7.0.", NULL},
@@ -236,7 +255,7 @@ static void commands(void **state)
 	for (i = 0; i < COUNT_OF(command_rows); i++) {
 		fixture_open(&f);
 		fixture_connect(&f);
-		fixture_say(&f, command_rows[i].before);
+		say_one_by_one(&f, command_rows[i].before);
 		fixture_expect(&f, command_rows[i].text, command_rows[i].reply);
 		if (command_rows[i].said != NULL)
 			assert_non_null(
