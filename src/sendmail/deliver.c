@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HOST_MAX = 255, NAME_MAX_KEPT = 256 };
+enum { HOST_MAX = 255, NAME_MAX_KEPT = 256, ARGUMENT_SHOWN_MAX = 100 };
 
 struct delivery {
 	const struct options *options;
@@ -131,6 +131,26 @@ static void on_bad(void *arg, const char *text)
 	d->status = EX_NOUSER;
 }
 
+/* One argument, which may hold several addresses. With a line end in it none
+ * of them is to be trusted. */
+static int add_argument(struct delivery *d, const char *text, struct err *err)
+{
+	size_t shown = 0;
+
+	if (options_is_one_line(text))
+		return recipients_add(&d->rcpts, text, strlen(text), err);
+	while (shown < ARGUMENT_SHOWN_MAX && text[shown] >= ' ' &&
+		text[shown] <= '~')
+		shown++;
+	fprintf(stderr,
+		"gmrelay-sendmail: not sent to %.*s...: a recipient has no "
+		"line end or other control character in it\n",
+		(int)shown, text);
+	d->rcpts.bad++;
+	d->status = EX_NOUSER;
+	return 0;
+}
+
 static int find_recipients(
 	struct delivery *d, const struct header_block *h, struct err *err)
 {
@@ -138,8 +158,7 @@ static int find_recipients(
 	size_t i;
 
 	for (i = 0; i < o->rcpt_count; i++)
-		if (recipients_add(&d->rcpts, o->rcpts[i], strlen(o->rcpts[i]),
-			    err) != 0)
+		if (add_argument(d, o->rcpts[i], err) != 0)
 			return -1;
 	if (!o->from_header)
 		return 0;

@@ -61,11 +61,15 @@ static int take_aliases(struct options *o, const char *arg, struct err *err)
 	return 0;
 }
 
+/* A sender is the beginning of a command to others, and of a field. */
 static int take_sender(struct options *o, const char *arg, struct err *err)
 {
-	(void)err;
 	o->sender = arg;
-	return 0;
+	if (options_is_one_line(arg))
+		return 0;
+	return err_set(err, ERR_SYNTAX,
+		"-f is followed by one address; this has a line end or another "
+		"control character in it");
 }
 
 static int take_name(struct options *o, const char *arg, struct err *err)
@@ -216,6 +220,19 @@ static const struct row rows[] = {
 	{'x', ARG_NONE, NULL, "nothing (AIX)"},
 };
 /* clang-format on */
+
+bool options_is_one_line(const char *text)
+{
+	size_t len = strlen(text), i;
+
+	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+		len--;
+	for (i = 0; i < len; i++)
+		if (((unsigned char)text[i] < ' ' && text[i] != '\t') ||
+			text[i] == 0x7f)
+			return false;
+	return true;
+}
 
 static const struct row *find_row(char letter)
 {

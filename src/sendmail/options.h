@@ -44,6 +44,12 @@ int options_read(
 	struct options *out, int argc, char *const *argv, struct err *err);
 void options_free(struct options *options);
 
+/* Whether an address in an argument is without line ends and other control
+ * characters, which a program that was given a stranger's text may pass on:
+ * what stands behind them is not what was meant. One at the very end, that a
+ * script forgot to take off, is nothing. */
+bool options_is_one_line(const char *text);
+
 /* Writes the table as getopt(3) would have it. Returns text. */
 const char *options_string(char text[OPTIONS_STRING_MAX]);
 

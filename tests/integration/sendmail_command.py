@@ -207,6 +207,30 @@ def a_bad_recipient_does_not_keep_the_others_from_it(t):
 
 
 @scenario
+def a_line_end_brings_no_address_in(t):
+    """What stands behind it is somebody else's."""
+    fake, _, sendmail = ready(t)
+    for end in ("\n", "\r", "\r\n", "\n\n", "\v", "\f", "\x7f"):
+        for text in ("a@example.org%sb@example.org",
+                     "a@example.org>%sRCPT TO:<b@example.org", "%sb@x.org",
+                     "A <a@example.org>,%s b@example.org"):
+            text %= end
+            line = sendmail.fails(USAGE, "-f", text, TO, text=TEXT)
+            t.true("-f is followed by one address" in line, line)
+            line = sendmail.fails(NOUSER, text, text=TEXT)
+            t.true("not sent to " in line and "line end" in line, line)
+            t.true("RCPT" not in line and "b@" not in line, line)
+    t.equal(fake.transactions, [], "transactions")
+    # the others have it
+    sendmail.fails(NOUSER, TO, "a@example.org\nb@example.org", text=TEXT)
+    # what a script forgot to take off leads to nobody else
+    sendmail.ok("-f", "c@example.org\n", TO + "\r\n", text=TEXT)
+    got = fake.wait_messages(2)
+    t.equal([x.recipients for x in got], [[TO], [TO]], "recipients")
+    t.equal(got[1].sender, "c@example.org", "sender")
+
+
+@scenario
 def a_bad_message_is_refused(t):
     _, daemon, sendmail = ready(t, message_size="20K")
     line = sendmail.fails(DATAERR, TO, text=TEXT + b"x\n" * 20000)

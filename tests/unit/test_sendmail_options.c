@@ -116,6 +116,13 @@ static const struct vector {
 	{{"sendmail", "-V", "a=b", "a"}, "!"},
 	{{"sendmail", "-V", "", "a"}, "!"},
 	{{"sendmail", "-V", "x\r\nRCPT", "a"}, "!"},
+	/* a line end, and what a stranger wrote behind it */
+	{{"sendmail", "-f", "x@y\nz@y", "a"}, "!"},
+	{{"sendmail", "-fx@y\rz@y", "a"}, "!"},
+	{{"sendmail", "-r", "x@y>\r\nRCPT TO:<z@y", "a"}, "!"},
+	{{"sendmail", "-f", "\nz@y", "a"}, "!"},
+	{{"sendmail", "-f", "x\x7f@y", "a"}, "!"},
+	{{"sendmail", "-f", "x@y\n", "a"}, "deliver -f x@y\n a"},
 };
 
 static void add(char *to, const char *option, const char *value)
