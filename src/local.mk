@@ -3,6 +3,8 @@
 noinst_LIBRARIES += libgmrelay.a
 
 libgmrelay_a_SOURCES = \
+	src/base/as_user.c \
+	src/base/as_user.h \
 	src/base/buf.c \
 	src/base/buf.h \
 	src/base/channel.c \

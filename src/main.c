@@ -14,10 +14,11 @@
 enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
-	"usage: gmrelayd [-hstVv] [-c FILE]\n"
+	"usage: gmrelayd [-hpstVv] [-c FILE]\n"
 	"  -c FILE  configuration (default " SYSCONFDIR
 	"/gmrelayd/gmrelayd.conf)\n"
 	"  -h       this text\n"
+	"  -p       prepare: make what is missing of the spool, and end\n"
 	"  -s       log to syslog instead of stderr\n"
 	"  -t       check the configuration and the files it names\n"
 	"  -V       print the version\n"
@@ -30,16 +31,19 @@ int main(int argc, char **argv)
 		.file = SYSCONFDIR "/gmrelayd/gmrelayd.conf",
 		.log_level = LOG_LEVEL_INFO,
 	};
-	bool check_only = false;
+	bool check_only = false, prepare_only = false;
 	int option;
 
-	while ((option = getopt(argc, argv, "c:hstVv")) != -1) {
+	while ((option = getopt(argc, argv, "c:hpstVv")) != -1) {
 		switch (option) {
 		case 'c':
 			options.file = optarg;
 			break;
 		case 'h':
 			return fputs(usage, stdout) < 0;
+		case 'p':
+			prepare_only = true;
+			break;
 		case 's':
 			options.to_syslog = true;
 			break;
@@ -62,5 +66,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_open(options.log_level, options.to_syslog);
-	return check_only ? check_main(options.file) : parent_run(&options);
+	if (check_only)
+		return check_main(options.file);
+	return prepare_only ? parent_prepare(&options) : parent_run(&options);
 }

@@ -217,7 +217,8 @@ integration_lib = \
 	tests/integration/lib/smalldisk.py \
 	tests/integration/lib/smtpclient.py \
 	tests/integration/lib/syscalls.py \
-	tests/integration/lib/systemd.py
+	tests/integration/lib/systemd.py \
+	tests/integration/lib/unit.py
 
 integration_tests = \
 	tests/integration/account_and_queue_trouble.py \
@@ -272,6 +273,7 @@ integration_tests = \
 	tests/integration/spool_promises_sync.py \
 	tests/integration/spool_without_daemon.py \
 	tests/integration/the_next_goes_ahead.py \
+	tests/integration/the_unit_is_enough.py \
 	tests/integration/upstream_refusals_send_no_credential.py \
 	tests/integration/what_waits_goes_on.py
 

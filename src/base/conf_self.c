@@ -9,28 +9,44 @@
 #include <netdb.h>
 #include <netinet/in.h>
 
-#include <ifaddrs.h>
 #include <limits.h>
 #include <resolv.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+/* Whether a socket may have this address here: it sends nothing. */
+static bool can_have(const struct in6_addr *ip)
+{
+	const bool v4 = conf_ip_is_v4(ip);
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = *ip};
+	struct sockaddr_in four = {.sin_family = AF_INET};
+	const struct sockaddr *sa = v4 ? (const struct sockaddr *)&four
+				       : (const struct sockaddr *)&six;
+	int fd, rc;
+
+	memcpy(&four.sin_addr, ip->s6_addr + 12, sizeof(four.sin_addr));
+	fd = socket(sa->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	rc = bind(fd, sa, v4 ? sizeof(four) : sizeof(six));
+	close(fd);
+	return rc == 0;
+}
+
+/* Not by a list of the interfaces: that takes a netlink socket, which the unit
+ * forbids. Where any address may be had (sysctl ip_nonlocal_bind), even one of
+ * those kept for examples (RFC 5737), nothing is known. */
 static bool is_own_interface(const struct in6_addr *ip)
 {
-	struct ifaddrs *all = NULL, *i;
-	struct in6_addr own;
-	bool found = false;
+	struct in6_addr nobodys;
 
-	if (getifaddrs(&all) != 0)
-		return false;
-	for (i = all; i != NULL && !found; i = i->ifa_next)
-		found = i->ifa_addr != NULL &&
-			conf_ip_of(i->ifa_addr, &own) == 0 &&
-			memcmp(&own, ip, sizeof(own)) == 0;
-	freeifaddrs(all);
-	return found;
+	return can_have(ip) &&
+	       conf_ip_parse(conf_ip_is_v4(ip) ? "192.0.2.1" : "2001:db8::1",
+		       &nobodys) == 0 &&
+	       !can_have(&nobodys);
 }
 
 /* True when a connection to this address ends at a listener on own. */

@@ -5,6 +5,7 @@
 
 #include "base/secret_file.h"
 
+#include "base/as_user.h"
 #include "base/util.h"
 
 #include <errno.h>
@@ -98,7 +99,8 @@ int secret_file_open(struct secret_file *out, const char *path,
 	if (find(out, path, rules->what, &by_systemd, err) != 0)
 		return -1;
 	/* non-blocking: a FIFO is to be refused, not waited for */
-	out->fd = open(out->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	out->fd = as_owner_open(
+		out->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (out->fd < 0)
 		return err_errno(err, "%s: cannot be opened", out->path);
 	if (check_mode(out, rules, by_systemd, err) == 0)

@@ -5,6 +5,7 @@
 
 #include "parent/alert.h"
 
+#include "base/as_user.h"
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/log.h"
@@ -125,6 +126,7 @@ static void start_next(struct alert *a, const struct check_result *checked)
 			return;
 		}
 		a->pid = pid;
+		a->uid = checked->users.relay.uid;
 		a->kill_ms = clock_boot_ms() + ALERT_TIME_MS;
 	}
 }
@@ -168,15 +170,20 @@ int alert_reap(struct alert *a, const struct check_result *checked, pid_t pid,
 	return 1;
 }
 
+/* Its children too; the group is its own. */
+static void kill_all(const struct alert *a)
+{
+	as_user_kill(a->uid, -a->pid, SIGKILL);
+	as_user_kill(a->uid, a->pid, SIGKILL);
+}
+
 void alert_kill_overdue(struct alert *a, int64_t now_ms)
 {
 	if (a->pid == 0 || now_ms < a->kill_ms)
 		return;
 	log_err("alert-failed reason=\"it did not end within %d s\"",
 		ALERT_TIME_MS / 1000);
-	/* its children too; the group is its own */
-	kill(-a->pid, SIGKILL);
-	kill(a->pid, SIGKILL);
+	kill_all(a);
 	a->kill_ms = now_ms + ALERT_TIME_MS;
 }
 
@@ -185,6 +192,5 @@ void alert_end(struct alert *a)
 	a->count = 0;
 	if (a->pid == 0)
 		return;
-	kill(-a->pid, SIGKILL);
-	kill(a->pid, SIGKILL);
+	kill_all(a);
 }

@@ -20,6 +20,7 @@ struct check_result;
 
 struct alert {
 	pid_t pid;       /* of the command that runs; 0: none */
+	uid_t uid;       /* as whom */
 	int64_t kill_ms; /* by clock_boot_ms(); 0: none runs */
 	char waiting[ALERT_WAITING_MAX][CHANNEL_TEXT_MAX + 1];
 	size_t count;

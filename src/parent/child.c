@@ -5,6 +5,7 @@
 
 #include "parent/child.h"
 
+#include "base/as_user.h"
 #include "base/conf.h"
 #include "base/counters.h"
 #include "base/role.h"
@@ -301,6 +302,9 @@ int child_start(
 		return err_errno(err, "cannot fork");
 	}
 	c->pid = pid;
+	c->uid = c->kind == CHILD_RECEIVER
+			 ? context->checked->users.receiver.uid
+			 : context->checked->users.relay.uid;
 	c->channel_fd = fds[0];
 	c->ready = false;
 	c->warned = false;
@@ -344,12 +348,18 @@ void child_drain(struct child *c, int64_t now_ms)
 		channel_send(c->channel_fd, CHANNEL_DRAIN, -1, NULL, NULL);
 }
 
+void child_kill(const struct child *c)
+{
+	if (c->pid > 0)
+		as_user_kill(c->uid, c->pid, SIGKILL);
+}
+
 void child_kill_overdue(struct child *c, int64_t now_ms)
 {
 	if (c->pid == 0 || c->kill_ms == 0 || now_ms < c->kill_ms)
 		return;
 	log_warn("role killed role=%s pid=%ld reason=\"did not end in time\"",
 		child_name(c), (long)c->pid);
-	kill(c->pid, SIGKILL);
+	child_kill(c);
 	c->kill_ms = now_ms + CHILD_GRACE_MS;
 }

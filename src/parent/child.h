@@ -35,6 +35,7 @@ enum child_kind { CHILD_RECEIVER, CHILD_RELAY, CHILD_COUNT };
 struct child {
 	enum child_kind kind;
 	pid_t pid;          /* 0: none lives */
+	uid_t uid;          /* whom it becomes */
 	int channel_fd;     /* the parent's end; -1 */
 	bool ready;         /* it said so */
 	bool warned;        /* of something it may not say */
@@ -78,6 +79,9 @@ void child_drain(struct child *c, int64_t now_ms);
 
 /* Kills it when that is due. */
 void child_kill_overdue(struct child *c, int64_t now_ms);
+
+/* Kills it, whatever it does; nothing when none lives. */
+void child_kill(const struct child *c);
 
 /* Closes the descriptors first to last. */
 void child_close_files(int first, int last);

@@ -51,7 +51,7 @@ static void tell(struct child *c, enum channel_message type, int fd)
 		return;
 	log_warn("role killed role=%s pid=%ld reason=\"%s\"", child_name(c),
 		(long)c->pid, err.text);
-	kill(c->pid, SIGKILL);
+	child_kill(c);
 }
 
 /* Gives both roles an end of a new link and keeps none. */
@@ -63,7 +63,7 @@ static void link_roles(struct parent *p)
 
 	if (channel_pair(fds, &err) != 0) {
 		log_err("link failed reason=\"%s\"", err.text);
-		kill(p->children[CHILD_RECEIVER].pid, SIGKILL);
+		child_kill(&p->children[CHILD_RECEIVER]);
 		return;
 	}
 	for (i = 0; i < 2; i++)

@@ -25,4 +25,9 @@ struct parent_options {
  * status: 0 stopped, 1 could not start. */
 int parent_run(const struct parent_options *options);
 
+/* Makes what is missing of the spool, with the right owners, and nothing else:
+ * for who starts the daemon itself with fewer rights than that takes. Returns
+ * the exit status. */
+int parent_prepare(const struct parent_options *options);
+
 #endif

@@ -141,6 +141,20 @@ static int change_user(const struct privs_plan *plan, struct err *err)
 	return 0;
 }
 
+/* What no program that is started could have back. Only who may give it away
+ * has CAP_SETPCAP; without it the bounding set stays what started us with,
+ * which no_new_privs makes worthless. */
+static int drop_bounding_set(struct err *err)
+{
+	int cap;
+
+	for (cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 && errno != EPERM)
+			return err_errno(err,
+				"cannot give up capability %d for good", cap);
+	return 0;
+}
+
 /* An ordinary user may have been started with capabilities, too. */
 static int drop_capabilities(struct err *err)
 {
@@ -170,7 +184,7 @@ int privs_drop(const struct privs_plan *plan, struct err *err)
 		if (plan->chroot_fd >= 0 &&
 			enter_chroot(plan->chroot_fd, err) != 0)
 			return -1;
-		if (change_user(plan, err) != 0)
+		if (drop_bounding_set(err) != 0 || change_user(plan, err) != 0)
 			return -1;
 	} else if (plan->chroot_fd >= 0) {
 		close(plan->chroot_fd);

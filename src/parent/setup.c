@@ -180,6 +180,33 @@ static void clean(struct parent *p)
 	check_free(&p->now);
 }
 
+/* Warnings are the daemon's own to give. */
+static void tell_error(void *arg, bool warning, const char *text)
+{
+	if (!warning)
+		tell_start(arg, warning, text);
+}
+
+int parent_prepare(const struct parent_options *options)
+{
+	struct parent p = {.options = options};
+	struct log_text text;
+	struct err err;
+	int rc;
+
+	if (fill_stdio() != 0)
+		return 1;
+	umask(077);
+	privs_forbid_cores();
+	if (check_file(options->file, CHECK_ONLY, tell_error, &p, &p.now) != 0)
+		return 1;
+	rc = spooldir_make(p.now.conf->spool, &p.now.users, &err);
+	if (rc != 0)
+		log_err("start failed reason=%s", log_text(&text, err.text));
+	check_free(&p.now);
+	return rc == 0 ? 0 : 1;
+}
+
 int parent_run(const struct parent_options *options)
 {
 	struct parent p = {

@@ -47,13 +47,24 @@ static int open_directory(int at, const char *path)
 	return openat(at, path, at == AT_FDCWD ? flags : flags | O_NOFOLLOW);
 }
 
+/* To fstat(2) one that we may be forbidden to read: without CAP_DAC_OVERRIDE
+ * root is so by the relay's. */
+static int look_at_directory(int at, const char *path)
+{
+	int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+
+	return openat(at, path, at == AT_FDCWD ? flags : flags | O_NOFOLLOW);
+}
+
 /* Owner and mode of one that was just made; it is still empty. Mode first: the
  * owner may change it without CAP_FOWNER. */
 static int give(int fd, const struct place *p, struct err *err)
 {
 	if (fchmod(fd, p->mode) != 0 ||
 		(geteuid() == 0 && fchown(fd, p->owner.uid, p->owner.gid) != 0))
-		return err_errno(err, "%s/%s: cannot set owner and mode",
+		return err_errno(err,
+			"%s/%s: cannot set owner and mode (`gmrelayd -p`, by "
+			"root with all its rights, can)",
 			p->spool, p->name);
 	return 0;
 }
@@ -101,11 +112,14 @@ static int place_make(int at, const struct place *p, struct err *err)
 	if (!made && errno != EEXIST)
 		return err_errno(err, "cannot make %s%s%s", p->spool,
 			p->name[0] != '\0' ? "/" : "", p->name);
-	fd = open_directory(at, path);
+	fd = made ? open_directory(at, path) : look_at_directory(at, path);
 	if (fd < 0)
 		return err_errno(err, "%s/%s", p->spool, p->name);
 	rc = made ? give(fd, p, err) : check(fd, p, err);
 	close(fd);
+	/* of the wrong owner it would only be in the way */
+	if (made && rc != 0)
+		unlinkat(at, path, AT_REMOVEDIR);
 	return rc;
 }
 
@@ -148,13 +162,16 @@ static int spool_make(
 /* drop was made before its group was, and nobody else could get in. */
 static int share(int at, const struct place *p, struct err *err)
 {
-	int fd = open_directory(at, p->name), rc;
 	struct stat st;
+	int fd, rc;
 
-	if (fd < 0 || fstat(fd, &st) != 0) {
+	if (fstatat(at, p->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return err_errno(err, "%s/%s", p->spool, p->name);
+	if ((st.st_mode & ALL_BITS) != OWN_MODE)
+		return 0;
+	fd = open_directory(at, p->name);
+	if (fd < 0) {
 		rc = err_errno(err, "%s/%s", p->spool, p->name);
-	} else if ((st.st_mode & ALL_BITS) != OWN_MODE) {
-		rc = 0;
 	} else if (fchown(fd, geteuid(), (gid_t)-1) != 0) {
 		/* for CAP_FOWNER, which we may lack */
 		rc = err_errno(err, "%s/%s: cannot set owner and mode",

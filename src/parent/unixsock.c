@@ -5,6 +5,8 @@
 
 #include "parent/unixsock.h"
 
+#include "base/as_user.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,19 +89,42 @@ static int remove_stale(const struct sockaddr_un *sa, struct err *err)
 	return 0;
 }
 
-static int bind_path(int fd, const struct sockaddr_un *sa, struct err *err)
+/* What is made is of this group: we may lack CAP_CHOWN to give it away. */
+static int bind_as_group(int fd, const struct sockaddr_un *sa, gid_t gid)
 {
-	const struct sockaddr *any = (const struct sockaddr *)sa;
+	struct as_user saved;
+	int rc;
+
+	if (as_user_begin(&saved, (uid_t)-1, gid) != 0)
+		return -1;
+	rc = bind(fd, (const struct sockaddr *)sa, sizeof(*sa));
+	as_user_end(&saved);
+	return rc;
+}
+
+/* In a directory with set-group-ID it is of the directory's group. */
+static int give_to_group(const char *path, gid_t gid)
+{
+	struct stat st;
+
+	if (gid == (gid_t)-1 || (lstat(path, &st) == 0 && st.st_gid == gid))
+		return 0;
+	return lchown(path, (uid_t)-1, gid);
+}
+
+static int bind_path(
+	int fd, const struct sockaddr_un *sa, gid_t gid, struct err *err)
+{
 	int why;
 
-	if (bind(fd, any, sizeof(*sa)) == 0)
+	if (bind_as_group(fd, sa, gid) == 0)
 		return 0;
 	why = errno;
 	if (why == EADDRINUSE && remove_stale(sa, err) != 0)
 		return -1;
 	if (why == ENOENT && make_directory(sa->sun_path, err) != 0)
 		return -1;
-	if (bind(fd, any, sizeof(*sa)) != 0)
+	if (bind_as_group(fd, sa, gid) != 0)
 		return err_errno(err, "cannot bind %s", sa->sun_path);
 	return 0;
 }
@@ -107,12 +132,11 @@ static int bind_path(int fd, const struct sockaddr_un *sa, struct err *err)
 static int prepare(int fd, const struct sockaddr_un *sa,
 	const struct unixsock_options *options, struct err *err)
 {
-	if (bind_path(fd, sa, err) != 0)
+	if (bind_path(fd, sa, options->gid, err) != 0)
 		return -1;
 	/* Mode first: the owner may change it without CAP_FOWNER. */
 	if (chmod(sa->sun_path, options->mode) != 0 ||
-		(options->gid != (gid_t)-1 &&
-			lchown(sa->sun_path, (uid_t)-1, options->gid) != 0) ||
+		give_to_group(sa->sun_path, options->gid) != 0 ||
 		listen(fd, SOMAXCONN) != 0) {
 		err_errno(err, "%s", sa->sun_path);
 		unlink(sa->sun_path);

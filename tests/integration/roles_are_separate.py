@@ -114,7 +114,7 @@ def two_users_and_nothing_to_gain(t):
         t.equal(status["Uid"].split(), [str(uid)] * 4, "%s: Uid" % role)
         t.equal(status["Gid"].split(), [str(uid)] * 4, "%s: Gid" % role)
         t.equal(status["Groups"].split(), [], "%s: groups" % role)
-        for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             t.equal(int(status[name], 16), 0, "%s: %s" % (role, name))
         t.equal(status["NoNewPrivs"], "1", "%s: NoNewPrivs" % role)
 
