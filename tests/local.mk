@@ -218,7 +218,8 @@ integration_lib = \
 	tests/integration/lib/smtpclient.py \
 	tests/integration/lib/syscalls.py \
 	tests/integration/lib/systemd.py \
-	tests/integration/lib/unit.py
+	tests/integration/lib/unit.py \
+	tests/integration/lib/wire.py
 
 integration_tests = \
 	tests/integration/account_and_queue_trouble.py \
@@ -265,6 +266,7 @@ integration_tests = \
 	tests/integration/sender_policy.py \
 	tests/integration/sendmail_command.py \
 	tests/integration/smtp_commands.py \
+	tests/integration/smuggling_gets_nobody_in.py \
 	tests/integration/spool_promises_files.py \
 	tests/integration/spool_promises_large.py \
 	tests/integration/spool_promises_moments.py \

@@ -162,31 +162,6 @@ def bdat_keeps_its_rules(t):
 
 
 @scenario
-def only_crlf_dot_crlf_ends_a_message(t):
-    fake, daemon = ready(t)
-    smuggled = (b"MAIL FROM:<evil@example.org>\r\nRCPT TO:<x@example.net>\r\n"
-                b"DATA\r\nSubject: smuggled\r\n\r\n")
-    ends = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n",
-            b"\n.\r", b"\r\n\x00.\r\n", b"\n\n.\r\r\n", b"\r\n.\r\r\n"]
-    for end in ends:
-        with daemon.client() as client:
-            client.ehlo()
-            for command in PATHS:
-                client.expect(command, 250)
-            client.expect("DATA", 354)
-            client.send(message(subject="outer") + b"text" + end + smuggled +
-                        b"\r\n.\r\n")
-            code = client.reply().code
-            t.true(code in (250, 554), "one answer to %r: %d" % (end, code))
-            client.expect("NOOP", 250)
-    daemon.wait_queue_empty()
-    for got in fake.messages:
-        t.equal(got.header("Subject"), ["outer"], "nothing smuggled")
-        t.true("evil" not in got.sender, "nothing smuggled")
-    t.equal(fake.violations, [], "breaches of the protocol upstream")
-
-
-@scenario
 def browsers_and_tls_clients_are_told(t):
     _, daemon = ready(t)
     with daemon.client() as client:

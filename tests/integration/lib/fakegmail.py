@@ -122,6 +122,7 @@ class Behaviour:
     trickle       seconds between the single bytes of every reply
     size          SIZE offered
     recipients    accepted a transaction
+    keep_wire     every byte that came in TLS is kept, in Session.wire
     """
 
     def __init__(self):
@@ -135,6 +136,7 @@ class Behaviour:
         self.trickle = 0
         self.size = 35882577
         self.recipients = 100
+        self.keep_wire = False
         self.user = USER
         self.password = PASSWORD
 

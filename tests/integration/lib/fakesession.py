@@ -36,6 +36,7 @@ class Session:
         self.quit = False
         self.commands = []      # (command line without secrets, in TLS?)
         self.clear_bytes = bytearray()
+        self.wire = bytearray()  # what came in TLS, see Behaviour.keep_wire
         self.message = None     # the transaction under way
         self.chunks = None      # of BDAT
         self.last_reply = ""
@@ -101,6 +102,8 @@ class Session:
             raise Ended
         if not self.tls:
             self.clear_bytes += data
+        elif self.how.keep_wire:
+            self.wire += data
         self.buffer += data
 
     def read_line(self):
