@@ -16,6 +16,7 @@ unit_tests = \
 	tests/unit/test_channel \
 	tests/unit/test_child \
 	tests/unit/test_client_auth \
+	tests/unit/test_clients \
 	tests/unit/test_command \
 	tests/unit/test_conf \
 	tests/unit/test_conf_client \
@@ -222,6 +223,7 @@ integration_lib = \
 	tests/integration/lib/wire.py
 
 integration_tests = \
+	tests/integration/abuse_leaves_others_served.py \
 	tests/integration/account_and_queue_trouble.py \
 	tests/integration/answers_for_programs.py \
 	tests/integration/alert_command.py \

@@ -178,9 +178,10 @@ void census_refused(struct census *c, const struct peer *peer)
 
 /* --- how much lately ------------------------------------------------------ */
 
+/* On a machine that has just started, too, an hour ago has a number. */
 static uint64_t slot_now(void)
 {
-	return (uint64_t)(clock_boot_ms() / SLOT_MS);
+	return (uint64_t)(clock_boot_ms() / SLOT_MS) + CLIENT_SLOTS;
 }
 
 /* Forgets what is longer ago than CLIENT_SLOTS slots. */

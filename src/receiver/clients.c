@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Each costs a look at all others. Who fills all places has most of those that
+ * were silent longest. */
+enum { VICTIM_LOOKS_MAX = 16 };
+
 void peer_speaks_for(struct peer *peer, uid_t uid)
 {
 	peer->uid = uid;
@@ -81,31 +85,54 @@ void clients_init(struct clients *c)
 {
 	TAILQ_INIT(&c->all);
 	TAILQ_INIT(&c->idle);
+	TAILQ_INIT(&c->busy);
 	c->count = 0;
+}
+
+static struct client_list *list_of(
+	struct clients *c, const struct client *client)
+{
+	return client->is_idle ? &c->idle : &c->busy;
+}
+
+static void unlist(struct clients *c, struct client *client)
+{
+	if (client->is_listed)
+		TAILQ_REMOVE(list_of(c, client), client, turn_link);
+	client->is_listed = false;
 }
 
 void clients_add(struct clients *c, struct client *client)
 {
 	TAILQ_INSERT_TAIL(&c->all, client, all_link);
-	client->is_idle = false;
+	client->is_listed = false;
 	c->count++;
 	clients_touch(c, client, true);
 }
 
 void clients_remove(struct clients *c, struct client *client)
 {
-	clients_touch(c, client, false);
+	unlist(c, client);
 	TAILQ_REMOVE(&c->all, client, all_link);
 	c->count--;
 }
 
 void clients_touch(struct clients *c, struct client *client, bool idle)
 {
-	if (client->is_idle)
-		TAILQ_REMOVE(&c->idle, client, idle_link);
-	if (idle)
-		TAILQ_INSERT_TAIL(&c->idle, client, idle_link);
+	unlist(c, client);
 	client->is_idle = idle;
+	TAILQ_INSERT_TAIL(list_of(c, client), client, turn_link);
+	client->is_listed = true;
+}
+
+/* By address, or by who is at the other end of a Unix socket. */
+static bool is_same(const struct peer *a, const struct peer *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	return a->kind == LISTENER_SMTP
+		       ? IN6_ARE_ADDR_EQUAL(&a->address, &b->address)
+		       : a->socket_uid == b->socket_uid;
 }
 
 unsigned clients_from(const struct clients *c, const struct peer *peer)
@@ -114,9 +141,7 @@ unsigned clients_from(const struct clients *c, const struct peer *peer)
 	unsigned count = 0;
 
 	TAILQ_FOREACH(client, &c->all, all_link)
-	if (client->peer->kind == LISTENER_SMTP &&
-		IN6_ARE_ADDR_EQUAL(&client->peer->address, &peer->address))
-		count++;
+	count += is_same(client->peer, peer);
 	return count;
 }
 
@@ -125,4 +150,44 @@ struct session *clients_idle_longest(const struct clients *c)
 	const struct client *first = TAILQ_FIRST(&c->idle);
 
 	return first != NULL ? first->session : NULL;
+}
+
+/* The first of the list who is somebody's who has more than the newcomer will
+ * have. */
+static struct session *of_greedy(const struct clients *c,
+	const struct client_list *list, const struct peer *newcomer)
+{
+	const unsigned had = clients_from(c, newcomer);
+	const struct client *client;
+	unsigned looked_at = 0;
+
+	TAILQ_FOREACH(client, list, turn_link)
+	if (!is_same(client->peer, newcomer) &&
+		looked_at++ < VICTIM_LOOKS_MAX &&
+		clients_from(c, client->peer) > had + 1)
+		return client->session;
+	return NULL;
+}
+
+static struct session *of_same(
+	const struct client_list *list, const struct peer *newcomer)
+{
+	const struct client *client;
+
+	TAILQ_FOREACH(client, list, turn_link)
+	if (is_same(client->peer, newcomer))
+		return client->session;
+	return NULL;
+}
+
+struct session *clients_victim(
+	const struct clients *c, const struct peer *newcomer)
+{
+	struct session *victim = of_greedy(c, &c->idle, newcomer);
+
+	if (victim == NULL)
+		victim = of_same(&c->idle, newcomer);
+	if (victim == NULL)
+		victim = clients_idle_longest(c);
+	return victim != NULL ? victim : of_greedy(c, &c->busy, newcomer);
 }

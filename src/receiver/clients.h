@@ -43,8 +43,8 @@ void peer_speaks_for(struct peer *peer, uid_t uid);
 /* Embedded in every session. */
 struct client {
 	TAILQ_ENTRY(client) all_link;
-	TAILQ_ENTRY(client) idle_link;
-	bool is_idle;
+	TAILQ_ENTRY(client) turn_link; /* of idle or busy */
+	bool is_listed, is_idle;
 	const struct peer *peer;
 	struct session *session;
 };
@@ -53,7 +53,9 @@ TAILQ_HEAD(client_list, client);
 
 struct clients {
 	struct client_list all;
+	/* who was silent longest first: without a transaction, with one */
 	struct client_list idle;
+	struct client_list busy;
 	unsigned count;
 };
 
@@ -69,5 +71,13 @@ unsigned clients_from(const struct clients *c, const struct peer *peer);
 
 /* The session without a transaction that was silent longest, or NULL. */
 struct session *clients_idle_longest(const struct clients *c);
+
+/* Who has to go for this newcomer, when all places are taken: of those without
+ * a transaction one of somebody who has more connections than the newcomer will
+ * have, else one of the newcomer's own, else any; else one in the midst of a
+ * transaction, of somebody who has more. So who fills the places pays. Of each
+ * the one that was silent longest. NULL: all have as few. */
+struct session *clients_victim(
+	const struct clients *c, const struct peer *newcomer);
 
 #endif

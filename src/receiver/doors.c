@@ -23,6 +23,10 @@
 /* While the process has no descriptor left. */
 enum { ACCEPT_PAUSE_MS = 250, ACCEPT_WARN_EVERY_MS = 60 * 1000 };
 
+/* Then those that are there have a turn: a flood of newcomers would keep the
+ * loop at its sockets for ever. */
+enum { ACCEPTS_IN_A_TURN = 32 };
+
 static void turn_away(struct doors *doors, int fd, enum rx_reply reply)
 {
 	struct buf out;
@@ -62,18 +66,21 @@ static void turn_away_busy(
 }
 
 /* Makes room for one more client. Returns 0, -1 when there is none. */
-static int make_room(struct doors *doors)
+static int make_room(struct doors *doors, const struct peer *newcomer)
 {
+	const struct clients *clients = &doors->shared->clients;
 	struct session *victim;
 
-	if (doors->shared->clients.count < doors->role->conf->max_clients)
+	if (clients->count < doors->role->conf->max_clients)
 		return 0;
-	victim = clients_idle_longest(&doors->shared->clients);
+	victim = clients_victim(clients, newcomer);
 	if (victim == NULL)
 		return -1;
 	doors->shared->counters->busy++;
-	session_expel(victim, RX_BUSY, "idle longest, max-clients is reached");
-	return 0;
+	session_expel(
+		victim, RX_BUSY, "silent for long, max-clients is reached");
+	/* not if it waits for the disk: that does not take long */
+	return clients->count < doors->role->conf->max_clients ? 0 : -1;
 }
 
 /* A client whose profile is known, or who has none. */
@@ -87,7 +94,7 @@ static void admit(struct door *door, int fd, const struct peer *peer,
 	else if (!peer->local && clients_from(&shared->clients, peer) >=
 					 shared->conf->max_clients_per_address)
 		turn_away_busy(door, fd, peer, RX_TOO_MANY_FROM_ADDRESS);
-	else if (make_room(door->doors) != 0)
+	else if (make_room(door->doors, peer) != 0)
 		turn_away_busy(door, fd, peer, RX_BUSY);
 	else if (session_new(shared, fd, peer, profile) != 0)
 		log_warn("dropped peer=%s reason=\"out of memory\"", peer->log);
@@ -147,6 +154,18 @@ static void tell_of_gateway(struct doors *doors, const struct peer *peer)
 			peer->log);
 }
 
+static void accept_all(struct doors *doors, bool accept);
+
+static void pause_accepting(struct doors *doors, int ms)
+{
+	const struct timeval pause = {.tv_usec = ms * 1000};
+
+	accept_all(doors, false);
+	doors->accepted = 0;
+	if (event_add(doors->pause, &pause) != 0)
+		bug("a timer cannot be set");
+}
+
 static void on_accept(struct evconnlistener *accepting, evutil_socket_t fd,
 	struct sockaddr *sa, int sa_len, void *arg)
 {
@@ -158,6 +177,8 @@ static void on_accept(struct evconnlistener *accepting, evutil_socket_t fd,
 
 	(void)accepting;
 	(void)sa_len;
+	if (++doors->accepted == ACCEPTS_IN_A_TURN)
+		pause_accepting(doors, 0);
 	if (peer_identify(&peer, fd, kind, sa) != 0) {
 		close(fd);
 	} else if (kind != LISTENER_SMTP) {
@@ -198,7 +219,6 @@ static void on_accept_error(struct evconnlistener *accepting, void *arg)
 {
 	struct door *door = arg;
 	struct doors *doors = door->doors;
-	const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
 	const int cause = errno;
 	const int64_t now = clock_boot_ms();
 
@@ -211,9 +231,7 @@ static void on_accept_error(struct evconnlistener *accepting, void *arg)
 			"until that is over\"",
 			door->listener->name, strerror(cause));
 	}
-	accept_all(doors, false);
-	if (event_add(doors->pause, &pause) != 0)
-		bug("a timer cannot be set");
+	pause_accepting(doors, ACCEPT_PAUSE_MS);
 }
 
 static int open_all(struct doors *doors)

@@ -28,6 +28,7 @@ struct doors {
 	} all[LISTENERS_MAX];
 	struct gates gates;
 	struct gateway_watch gateway;
+	unsigned accepted;        /* since all others had a turn */
 	struct event *pause;      /* pending: not accepting just now */
 	int64_t accept_warned_ms; /* by the boot clock; 0: not yet */
 };

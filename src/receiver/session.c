@@ -121,24 +121,36 @@ void session_wait_writable(struct session *s)
 		s->gone = true;
 }
 
+/* What TLS has read already does not show on the socket. */
+static enum session_wait wait_for(const struct session *s)
+{
+	if (s->more ||
+		(s->wire == SESSION_TALK && transport_pending(&s->transport)))
+		return SESSION_WAIT_TURN;
+	return session_text_may_end(s) ? SESSION_WAIT_DOT : SESSION_WAIT_CLIENT;
+}
+
+/* The next turn comes by a timer that is over at once, since the loop looks at
+ * the sockets before it looks at timers again: all others have had theirs. */
 static void start_reading(struct session *s)
 {
-	const bool brief = session_text_may_end(s);
-	const struct timeval wait =
-		brief ? s->shared->lf_dot_wait : session_tls_wait(s);
+	const enum session_wait wait = wait_for(s);
+	const struct timeval times[] = {
+		[SESSION_WAIT_CLIENT] = session_tls_wait(s),
+		[SESSION_WAIT_DOT] = s->shared->lf_dot_wait,
+		[SESSION_WAIT_TURN] = {0, 0},
+	};
 
-	if (s->reading && s->brief != brief)
+	if (s->reading && s->wait == wait && wait != SESSION_WAIT_TURN)
+		return;
+	/* a timer of no time is not repeated by itself */
+	if (s->reading)
 		session_stop_reading(s);
-	s->brief = brief;
-	if (!s->reading) {
-		if (event_add(s->read_event, &wait) == 0)
-			s->reading = true;
-		else
-			s->gone = true;
-	}
-	/* what TLS has read already does not show on the socket */
-	if (s->wire == SESSION_TALK && transport_pending(&s->transport))
-		event_active(s->read_event, EV_READ, 0);
+	s->wait = wait;
+	if (event_add(s->read_event, &times[wait]) == 0)
+		s->reading = true;
+	else
+		s->gone = true;
 }
 
 void session_stop_reading(struct session *s)
@@ -222,15 +234,20 @@ static enum session_next take_all(
 	struct session *s, const char *data, size_t len)
 {
 	enum session_next next = SESSION_CONTINUE;
+	const size_t unsent = s->out.len;
+	unsigned steps = 0;
 	size_t used;
 
-	while (len > 0 && s->paused == 0 && next == SESSION_CONTINUE) {
+	while (len > 0 && s->paused == 0 && next == SESSION_CONTINUE &&
+		steps++ < SESSION_TURN_STEPS_MAX &&
+		s->out.len <= unsent + SESSION_TURN_OUTPUT_MAX) {
 		next = take(s, data, len, &used);
 		data += used;
 		len -= used;
 		if (s->out.len > SESSION_OUTPUT_PAUSE)
 			flush(s);
 	}
+	s->more = len > 0 && s->paused == 0 && next == SESSION_CONTINUE;
 	if (s->secret && s->held.data != NULL)
 		wipe(s->held.data, s->held.cap);
 	buf_clear(&s->held);
@@ -256,6 +273,17 @@ enum session_next session_take_held(struct session *s)
 	return take_all(s, s->shared->turn, len);
 }
 
+/* How much to read behind what was held. */
+static size_t read_size(const struct session *s)
+{
+	const size_t room = SESSION_TURN_MAX - s->held.len;
+
+	if (s->state == SESSION_DATA || s->chunk.open ||
+		room < SESSION_COMMANDS_READ_MAX)
+		return room;
+	return SESSION_COMMANDS_READ_MAX;
+}
+
 static enum session_next read_and_take(struct session *s)
 {
 	char *turn = s->shared->turn;
@@ -265,8 +293,7 @@ static enum session_next read_and_take(struct session *s)
 
 	if (had > 0)
 		memcpy(turn, s->held.data, had);
-	result = transport_read(
-		&s->transport, turn + had, SESSION_TURN_MAX - had, &n);
+	result = transport_read(&s->transport, turn + had, read_size(s), &n);
 	if (result == TRANSPORT_WAIT_WRITE)
 		session_wait_writable(s);
 	if (n == 0 && (result == TRANSPORT_WAIT_READ ||
@@ -390,7 +417,9 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (s->wire != SESSION_TALK) {
 		next = session_tls_event(s, (what & EV_TIMEOUT) != 0);
-	} else if ((what & EV_READ) != 0) {
+	} else if (s->more) {
+		next = session_take_held(s);
+	} else if ((what & EV_READ) != 0 || s->wait == SESSION_WAIT_TURN) {
 		next = read_and_take(s);
 	} else if (session_text_may_end(s)) {
 		session_end_by_dot(s);

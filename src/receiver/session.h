@@ -37,8 +37,15 @@ struct receiver_counters;
 /* Bytes looked at in one turn: what was left and what one read brings. It is
  * one buffer for all sessions. */
 #define SESSION_TURN_MAX (64 * 1024 + COMMAND_LINE_MAX)
+/* As much is read where commands are expected: it is kept for a client that
+ * does not read what it is answered. */
+#define SESSION_COMMANDS_READ_MAX (16 * 1024)
+/* Commands, texts and chunks in one turn, and what is answered; then others
+ * have theirs. */
+#define SESSION_TURN_STEPS_MAX  100
+#define SESSION_TURN_OUTPUT_MAX 4096
 /* Replies that wait to be sent: above, the client's commands wait too. */
-#define SESSION_OUTPUT_PAUSE (64 * 1024)
+#define SESSION_OUTPUT_PAUSE (16 * 1024)
 #define SESSION_OUTPUT_MAX   (SESSION_OUTPUT_PAUSE + 4 * RX_TEXT_MAX)
 /* Errors since the last message that was accepted; one more is the last. */
 #define SESSION_ERRORS_MAX 10
@@ -75,6 +82,13 @@ enum session_wire {
 	SESSION_HOLD,      /* nothing said: the client may begin with TLS */
 	SESSION_TLS_DUE,   /* the 220 to STARTTLS is on its way */
 	SESSION_HANDSHAKE, /* TLS's own words */
+};
+
+/* For what, and how long, a session waits that reads. */
+enum session_wait {
+	SESSION_WAIT_CLIENT, /* client-timeout, or a time of TLS */
+	SESSION_WAIT_DOT,    /* lf_dot_wait: was that the end? */
+	SESSION_WAIT_TURN,   /* there is more to look at: for its next turn */
 };
 
 /* Why a session reads nothing; bits. */
@@ -140,7 +154,8 @@ struct session {
 	bool spoke;      /* a command came */
 	bool polite;     /* said QUIT */
 	bool only_quit;  /* is taken from now on: see session_end_by_dot() */
-	bool brief;      /* read_event is armed with lf_dot_wait */
+	bool more;       /* held is to be looked at in the next turn */
+	enum session_wait wait; /* with which read_event is armed */
 	bool esmtp;
 	bool logged_in;
 	bool secret; /* what was read in this turn is part of a login */
