@@ -209,6 +209,7 @@ integration_lib = \
 	tests/integration/lib/faults.py \
 	tests/integration/lib/gmailreplies.py \
 	tests/integration/lib/harness.py \
+	tests/integration/lib/lives.py \
 	tests/integration/lib/mail.py \
 	tests/integration/lib/pki.py \
 	tests/integration/lib/plainsink.py \
@@ -236,6 +237,7 @@ integration_tests = \
 	tests/integration/gmail_pauses.py \
 	tests/integration/gmail_replies.py \
 	tests/integration/idle_costs_nothing.py \
+	tests/integration/kill_at_every_call.py \
 	tests/integration/kill_roles_lose_nothing.py \
 	tests/integration/lan_logins.py \
 	tests/integration/lan_tls.py \
@@ -293,7 +295,12 @@ tests_crash_intruder_so_SOURCES = tests/crash/intruder.c
 tests_crash_intruder_so_CFLAGS = -std=gnu11 -fPIC
 tests_crash_intruder_so_LDFLAGS = -shared
 tests_crash_intruder_so_LDADD = -ldl
-tests_crash_shim_so_SOURCES = tests/crash/shim.c
+tests_crash_shim_so_SOURCES = \
+	tests/crash/shim.c \
+	tests/crash/shim.h \
+	tests/crash/shim_files.c \
+	tests/crash/shim_others.c \
+	tests/crash/shim_trace.c
 tests_crash_shim_so_CFLAGS = -std=gnu11 -fPIC
 tests_crash_shim_so_LDFLAGS = -shared
 tests_crash_shim_so_LDADD = -ldl

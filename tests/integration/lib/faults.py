@@ -8,7 +8,8 @@ while it runs.
     rule.entered, rule.left         # calls it was for: begun, behind it
     faults.clear()
 
-A rule is for a thread:
+A rule is for a thread, that of a kill for all threads of a process:
+    parent      gmrelayd
     receiver    gmrelayd-recv (the loop), committer, body-syncer
     relay       gmrelayd-relay (the loop), segment-maker, mark-syncer, mover
 """
@@ -31,18 +32,32 @@ LINK = 128
 STATVFS = 256
 SOCKET = 1024   # socket, accept4, eventfd
 RESOLVE = 512   # of names; it fails with EAI_AGAIN, whatever the errno
+SENDMSG = 2048  # between the processes
+FTRUNCATE = 4096
+FALLOCATE = 8192
+MKDIR = 16384
+CALL_NAMES = {FDATASYNC: "fdatasync", FSYNC: "fsync", PWRITE: "pwrite",
+              WRITE: "write", OPEN: "open", RENAME: "rename",
+              UNLINK: "unlink", LINK: "link", STATVFS: "fstatvfs",
+              SOCKET: "socket", RESOLVE: "getaddrinfo", SENDMSG: "sendmsg",
+              FTRUNCATE: "ftruncate", FALLOCATE: "fallocate", MKDIR: "mkdir"}
 
-# instead of an errno: half of the bytes are written
-SHORT = 100000
+# instead of an errno
+SHORT = 100000          # half of the bytes are written
+KILL_BEFORE = 100001    # the process dies at once, as by kill -9
+KILL_HALF = 100002      # behind half of the bytes
+KILL_AFTER = 100003     # behind the call
 
 RULES = 8
-# active, calls, error, delay_ms, first, times, seen, entered, left, who
-LAYOUT = struct.Struct("=9I16s")
+# active, calls, error, delay_ms, first, times, seen, entered, left, hit, who,
+# process
+LAYOUT = struct.Struct("=10I16s16s")
 # behind the rules: how far the wall clock is ahead, in seconds
 WALL = struct.Struct("=q")
 WALL_AT = RULES * LAYOUT.size
 COUNTERS_AT = struct.calcsize("=7I")
 COUNTERS = struct.Struct("=2I")
+HIT_AT = struct.calcsize("=9I")
 SEEN_AT = struct.calcsize("=6I")
 SEEN = struct.Struct("=I")
 FOREVER_MS = 600 * 1000
@@ -65,6 +80,12 @@ class FaultRule:
     @property
     def left(self):
         return COUNTERS.unpack_from(self.page, self.at + COUNTERS_AT)[1]
+
+    @property
+    def hit(self):
+        """The name of the last call it was for."""
+        return CALL_NAMES.get(SEEN.unpack_from(self.page,
+                                               self.at + HIT_AT)[0])
 
     def wait_entered(self, count=1, deadline=20):
         wait_for(lambda: self.entered >= count, deadline,
@@ -96,6 +117,11 @@ class Faults:
     def fail(self, who, calls, error, **when):
         return self._add(who, calls, error, 0, **when)
 
+    def kill(self, process, calls, how, who="", **when):
+        """The process ends itself at one of its calls, in whatever thread, or
+        that one. how: KILL_BEFORE, KILL_HALF, KILL_AFTER."""
+        return self._add(who, calls, how, 0, process=process, times=1, **when)
+
     def stop(self, who, calls, **when):
         """The call is not made before the rule ends: a moment to look, or to
         kill its process."""
@@ -111,13 +137,13 @@ class Faults:
             struct.pack_into("=I", self.page, at, 0)
         self.count = 0
 
-    def _add(self, who, calls, error, delay_ms, first=1, times=0):
+    def _add(self, who, calls, error, delay_ms, first=1, times=0, process=""):
         """For the first-th call from now on, and so many (0: all)."""
         if self.count == RULES:
             raise AssertionError("too many rules at a time")
         at = self.count * LAYOUT.size
         self.count += 1
         LAYOUT.pack_into(self.page, at, 0, calls, error, delay_ms, first,
-                         times, 0, 0, 0, who.encode())
+                         times, 0, 0, 0, 0, who.encode(), process.encode())
         struct.pack_into("=I", self.page, at, 1)
         return FaultRule(self.page, at)

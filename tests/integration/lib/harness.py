@@ -31,6 +31,8 @@ from .fakegmail import FakeGmail
 from .pki import Pki
 
 SANITIZED = os.environ.get("SANITIZED") == "yes"
+# make check-long
+LONG = os.environ.get("GMRELAY_LONG") == "yes"
 # valgrind, sanitizers and small boards are slow: all deadlines are generous,
 # and this one is for a whole scenario
 SCENARIO_SECONDS = int(os.environ.get("SCENARIO_SECONDS", "300"))
