@@ -214,6 +214,7 @@ integration_lib = \
 	tests/integration/lib/pki.py \
 	tests/integration/lib/plainsink.py \
 	tests/integration/lib/postfix.py \
+	tests/integration/lib/powercut.py \
 	tests/integration/lib/proc.py \
 	tests/integration/lib/sendmail.py \
 	tests/integration/lib/smalldisk.py \
@@ -256,6 +257,7 @@ integration_tests = \
 	tests/integration/password_change_keeps_queue.py \
 	tests/integration/people_see_and_act.py \
 	tests/integration/per_recipient_results.py \
+	tests/integration/power_cut.py \
 	tests/integration/proxies_name_their_clients.py \
 	tests/integration/real_clients.py \
 	tests/integration/real_programs.py \
