@@ -269,7 +269,7 @@ struct report_wish {
 };
 
 /* Writes the report into *out, as a file of queue/. Nothing is written (len 0)
- * where nobody can be told. Returns its id. */
+ * where nobody can be told, or the report is queued already. Returns its id. */
 uint64_t dispatch_report(
 	struct dispatch *d, const struct report_wish *wish, struct buf *out);
 /* Who failed has been told of by it. */

@@ -81,6 +81,9 @@ uint64_t dispatch_report(
 	struct err err;
 
 	buf_init(out, QUEUE_FILE_MAX);
+	/* A process that died before the message was in failed/ left it. */
+	if (dispatch_find(d, report.id) != NULL)
+		return report.id;
 	if (gmail_means_loop(wish->advice)) {
 		log_err("no-report id=%s from=%s reason=\"the message goes "
 			"round in circles, and so would a report\" advice=%s",

@@ -41,6 +41,7 @@ enum {
 	CALL_FTRUNCATE = 4096,
 	CALL_FALLOCATE = 8192,
 	CALL_MKDIR = 16384,
+	CALL_FSTATAT = 32768,
 };
 
 /* Beyond all errno. */

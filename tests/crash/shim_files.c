@@ -229,3 +229,17 @@ int fstatvfs64(int fd, struct statvfs64 *st)
 	return call_begins(&c, CALL_STATVFS) ? (int)call_ends(&c, real(fd, st))
 					     : -1;
 }
+
+#define DEFINE_FSTATAT(name, type)                                             \
+	int name(int dir, const char *path, type *st, int flags)               \
+	{                                                                      \
+		REAL(int, #name, int, const char *, type *, int);              \
+		struct call c;                                                 \
+                                                                               \
+		if (!call_begins(&c, CALL_FSTATAT))                            \
+			return -1;                                             \
+		return (int)call_ends(&c, real(dir, path, st, flags));         \
+	}
+
+DEFINE_FSTATAT(fstatat, struct stat)
+DEFINE_FSTATAT(fstatat64, struct stat64)

@@ -9,7 +9,7 @@ import re
 import signal
 
 from lib.daemon import wait_for
-from lib.faults import (FDATASYNC, FSYNC, FTRUNCATE, KILL_AFTER, KILL_BEFORE,
+from lib.faults import (FDATASYNC, FSTATAT, FSYNC, FTRUNCATE, KILL_AFTER, KILL_BEFORE,
                         KILL_HALF, LINK, MKDIR, OPEN, PWRITE, RENAME, SENDMSG,
                         STATVFS, UNLINK, WRITE, Faults)
 from lib.harness import LONG, SANITIZED, main, print_comment, scenario
@@ -198,6 +198,29 @@ def a_receiver_that_dies_between_sync_and_announcement_loses_nothing(t):
                  letter.key in lives.arrivals()[0], 20, "the message upstream")
         lives.settle(daemon)
         t.equal(lives.judge(), [], "repeats")
+
+
+@scenario
+def a_report_that_a_dead_relay_left_is_sent_once(t):
+    """It is on disk, its message is not in failed/ yet."""
+    fake = t.fake()
+    lives = Lives(t, fake)
+    daemon = t.daemon(fake)
+    faults = Faults(daemon)
+    daemon.start()
+    pid = daemon.wait_roles()["relay"]
+    died = faults.kill(PROCESS["relay"], LINK, KILL_AFTER, "mover")
+    # the next relay's mover is late: the report is sent before
+    late = faults.stop("mover", FSTATAT, first=2)
+    lives.send_all(daemon, [("bad", SMALL)])
+    died.wait_entered()
+    daemon.wait_role_again("relay", pid)
+    fake.wait_messages(1)
+    wait_for(lambda: late.entered or
+             daemon.status()["queue"]["failed"] == 1, 20, "its message's end")
+    late.end()
+    lives.settle(daemon)
+    t.equal(lives.judge(), [], "repeats")
 
 
 # -- starts -------------------------------------------------------------------

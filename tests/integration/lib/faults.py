@@ -36,11 +36,13 @@ SENDMSG = 2048  # between the processes
 FTRUNCATE = 4096
 FALLOCATE = 8192
 MKDIR = 16384
+FSTATAT = 32768
 CALL_NAMES = {FDATASYNC: "fdatasync", FSYNC: "fsync", PWRITE: "pwrite",
               WRITE: "write", OPEN: "open", RENAME: "rename",
               UNLINK: "unlink", LINK: "link", STATVFS: "fstatvfs",
               SOCKET: "socket", RESOLVE: "getaddrinfo", SENDMSG: "sendmsg",
-              FTRUNCATE: "ftruncate", FALLOCATE: "fallocate", MKDIR: "mkdir"}
+              FTRUNCATE: "ftruncate", FALLOCATE: "fallocate", MKDIR: "mkdir",
+              FSTATAT: "fstatat"}
 
 # instead of an errno
 SHORT = 100000          # half of the bytes are written
