@@ -273,6 +273,7 @@ integration_tests = \
 	tests/integration/sendmail_command.py \
 	tests/integration/smtp_commands.py \
 	tests/integration/smuggling_gets_nobody_in.py \
+	tests/integration/soak.py \
 	tests/integration/spool_promises_files.py \
 	tests/integration/spool_promises_large.py \
 	tests/integration/spool_promises_moments.py \
