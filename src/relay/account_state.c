@@ -285,12 +285,30 @@ static void set_aside(struct account *a, const char *name)
 	(void)renameat(a->params.state_fd, name, a->params.state_fd, bad);
 }
 
+/* The text of the state's file, to be freed; NULL: it cannot be read. */
+static char *read_text(int fd)
+{
+	struct stat st;
+	char *text;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return NULL;
+	text = xcalloc(1, STATE_MAX);
+	n = pread_full(fd, text, STATE_MAX - 1, 0);
+	if (n < 0) {
+		free(text);
+		return NULL;
+	}
+	text[n] = '\0';
+	return text;
+}
+
 void account_state_load(struct account *a)
 {
-	char name[3 * CONF_NAME_MAX + 1], text[STATE_MAX];
+	char name[3 * CONF_NAME_MAX + 1], *text;
 	struct loaded in = {.pause = PAUSE_NONE};
-	struct stat st;
-	ssize_t n = -1;
+	bool good;
 	int fd;
 
 	file_name(a->params.settings->name, name, sizeof(name));
@@ -298,17 +316,16 @@ void account_state_load(struct account *a)
 		O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 && errno == ENOENT)
 		return;
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		n = pread_full(fd, text, sizeof(text) - 1, 0);
+	text = read_text(fd);
 	if (fd >= 0)
 		close(fd);
-	if (n >= 0)
-		text[n] = '\0';
-	if (n < 0 || parse_lines(a, &in, text) != 0) {
-		set_aside(a, name);
-		a->state = ACCOUNT_ACTIVE;
-		a->reason[0] = '\0';
+	good = text != NULL && parse_lines(a, &in, text) == 0;
+	free(text);
+	if (good) {
+		restore(a, &in);
 		return;
 	}
-	restore(a, &in);
+	set_aside(a, name);
+	a->state = ACCOUNT_ACTIVE;
+	a->reason[0] = '\0';
 }

@@ -143,7 +143,8 @@ static void forget_statement(struct journal_reader *r)
 
 static int receive_statement(struct journal_reader *r, struct err *err)
 {
-	int rc = link_receive_statement(r->link_fd, &r->statement, err);
+	int rc = link_receive_statement(
+		r->link_fd, &r->statement, &r->incoming, err);
 
 	if (rc <= 0)
 		return rc;

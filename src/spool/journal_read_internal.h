@@ -106,6 +106,7 @@ struct journal_reader {
 	unsigned spare;        /* unused ones the receiver has, by its word */
 	unsigned empty_bodies; /* the same */
 	struct link_statement statement; /* the last one */
+	struct link_statement incoming;  /* not yet checked */
 	uint64_t upstream_size;
 	uint64_t body_size_told; /* what a body may grow to by it */
 	bool size_due;

@@ -9,27 +9,17 @@
 #include "spool/link.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* On the wire: a head, then the segments, then the bodies. */
-struct wire_statement {
-	uint64_t received;
-	uint32_t segment_count;
-	uint32_t body_count;
-};
-
-struct wire_segment {
-	uint64_t number;
-	uint64_t end;
-	uint64_t use;
-};
-
-struct wire_body {
-	uint64_t name;
-	uint64_t empty;
-};
+_Static_assert(sizeof(struct link_statement) ==
+		       2 * sizeof(uint64_t) +
+			       LINK_SEGMENTS_MAX * sizeof(struct link_segment) +
+			       LINK_BODIES_MAX * sizeof(struct link_body),
+	"a statement is sent as it is: nothing lies between its parts");
 
 struct wire_handover {
 	uint64_t kind;
@@ -46,32 +36,18 @@ static int send_result(ssize_t n, struct err *err)
 	return err_errno(err, "link: send");
 }
 
+static size_t statement_size(const struct link_statement *statement)
+{
+	return offsetof(struct link_statement, bodies) +
+	       statement->body_count * sizeof(statement->bodies[0]);
+}
+
 int link_send_statement(
 	int fd, const struct link_statement *statement, struct err *err)
 {
-	struct wire_segment segments[LINK_SEGMENTS_MAX];
-	struct wire_statement head = {
-		.received = statement->received,
-		.segment_count = (uint32_t)statement->segment_count,
-		.body_count = (uint32_t)statement->body_count,
-	};
-	struct wire_body bodies[LINK_BODIES_MAX];
-	struct iovec parts[] = {
-		{&head, sizeof(head)},
-		{segments, statement->segment_count * sizeof(segments[0])},
-		{bodies, statement->body_count * sizeof(bodies[0])},
-	};
-	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = 3};
-	size_t i;
-
-	for (i = 0; i < statement->segment_count; i++)
-		segments[i] = (struct wire_segment){
-			statement->segments[i].number,
-			statement->segments[i].end, statement->segments[i].use};
-	for (i = 0; i < statement->body_count; i++)
-		bodies[i] = (struct wire_body){
-			statement->bodies[i].name, statement->bodies[i].empty};
-	return send_result(sendmsg(fd, &msg, MSG_NOSIGNAL), err);
+	return send_result(
+		send(fd, statement, statement_size(statement), MSG_NOSIGNAL),
+		err);
 }
 
 int link_send_handover(
@@ -117,54 +93,33 @@ static ssize_t receive_plain(int fd, struct msghdr *msg, struct err *err)
 	return n;
 }
 
-static bool segment_is_sane(const struct wire_segment *s)
+static bool segment_is_sane(const struct link_segment *s)
 {
 	return s->use == LINK_SPARE || s->use == LINK_IN_USE ||
 	       s->use == LINK_WAITING || s->use == LINK_FINISHED;
 }
 
-int link_receive_statement(
-	int fd, struct link_statement *statement, struct err *err)
+int link_receive_statement(int fd, struct link_statement *statement,
+	struct link_statement *incoming, struct err *err)
 {
-	struct {
-		struct wire_statement head;
-		struct wire_segment segments[LINK_SEGMENTS_MAX];
-	} wire;
-	struct wire_body bodies[LINK_BODIES_MAX];
-	char buffer[sizeof(wire) + sizeof(bodies)];
-	struct iovec part = {buffer, sizeof(buffer)};
+	struct iovec part = {incoming, sizeof(*incoming)};
 	struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
 	ssize_t n = receive_plain(fd, &msg, err);
-	size_t segments_size, bodies_size, i;
+	size_t i;
 
 	if (n <= 0)
 		return (int)n;
-	if ((size_t)n < sizeof(wire.head))
+	if ((size_t)n < offsetof(struct link_statement, bodies))
 		return err_set(err, ERR_PROTOCOL, "link: short statement");
-	memcpy(&wire.head, buffer, sizeof(wire.head));
-	if (wire.head.segment_count > LINK_SEGMENTS_MAX ||
-		wire.head.body_count > LINK_BODIES_MAX)
+	if (incoming->segment_count > LINK_SEGMENTS_MAX ||
+		incoming->body_count > LINK_BODIES_MAX)
 		return err_set(err, ERR_PROTOCOL, "link: too many held");
-	segments_size = wire.head.segment_count * sizeof(wire.segments[0]);
-	bodies_size = wire.head.body_count * sizeof(bodies[0]);
-	if ((size_t)n != sizeof(wire.head) + segments_size + bodies_size)
+	if ((size_t)n != statement_size(incoming))
 		return err_set(err, ERR_PROTOCOL, "link: bad statement length");
-	memcpy(wire.segments, buffer + sizeof(wire.head), segments_size);
-	memcpy(bodies, buffer + sizeof(wire.head) + segments_size, bodies_size);
-	/* Nothing is taken before all is known to be right. */
-	for (i = 0; i < wire.head.segment_count; i++)
-		if (!segment_is_sane(&wire.segments[i]))
+	for (i = 0; i < incoming->segment_count; i++)
+		if (!segment_is_sane(&incoming->segments[i]))
 			return err_set(err, ERR_PROTOCOL, "link: bad segment");
-	statement->received = wire.head.received;
-	statement->segment_count = wire.head.segment_count;
-	statement->body_count = wire.head.body_count;
-	for (i = 0; i < statement->segment_count; i++)
-		statement->segments[i] = (struct link_segment){
-			wire.segments[i].number, wire.segments[i].end,
-			(enum link_segment_use)wire.segments[i].use};
-	for (i = 0; i < statement->body_count; i++)
-		statement->bodies[i] = (struct link_body){
-			bodies[i].name, bodies[i].empty != 0};
+	memcpy(statement, incoming, (size_t)n);
 	return 1;
 }
 

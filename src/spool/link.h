@@ -12,8 +12,6 @@
 #include "base/conf.h"
 #include "base/err.h"
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* Segments the receiver may have: one in use, a spare, those that wait for a
@@ -36,19 +34,20 @@ enum link_segment_use {
 struct link_segment {
 	uint64_t number;
 	uint64_t end; /* all before it is durable */
-	enum link_segment_use use;
+	uint64_t use; /* enum link_segment_use */
 };
 
 struct link_body {
 	uint64_t name;
-	bool empty; /* in stock, not written yet */
+	uint64_t empty; /* 1: in stock, not written yet */
 };
 
-/* Receiver to relay. */
+/* Receiver to relay: sent as it stands here, up to its last body. It is large;
+ * where it is kept for good, only what was ever used of it takes memory. */
 struct link_statement {
 	uint64_t received; /* hand-overs received on this link */
-	size_t segment_count;
-	size_t body_count;
+	uint32_t segment_count;
+	uint32_t body_count;
 	struct link_segment segments[LINK_SEGMENTS_MAX];
 	struct link_body bodies[LINK_BODIES_MAX];
 };
@@ -76,9 +75,9 @@ int link_send_handover(
 
 /* Receive. Return 1 got one, 0 none now, -1 with err: end of file, an error or
  * something that is no message (ERR_PROTOCOL). A received fd is the caller's.
- */
-int link_receive_statement(
-	int fd, struct link_statement *statement, struct err *err);
+ * incoming is where a statement is looked at before any of it is taken. */
+int link_receive_statement(int fd, struct link_statement *statement,
+	struct link_statement *incoming, struct err *err);
 int link_receive_handover(
 	int fd, struct link_handover *handover, struct err *err);
 

@@ -25,6 +25,7 @@ struct pair {
 	int fds[2];
 	struct link_statement sent;
 	struct link_statement got;
+	struct link_statement incoming;
 };
 
 static int setup(void **state)
@@ -44,6 +45,11 @@ static int teardown(void **state)
 	close(p->fds[1]);
 	free(p);
 	return 0;
+}
+
+static int receive(struct pair *p, struct err *err)
+{
+	return link_receive_statement(p->fds[1], &p->got, &p->incoming, err);
 }
 
 static void fill(struct link_statement *s, size_t segments, size_t bodies)
@@ -88,19 +94,17 @@ static void a_statement_comes_out_as_it_went_in(void **state)
 	struct err err;
 	size_t i, n;
 
-	assert_int_equal(link_receive_statement(p->fds[1], &p->got, &err), 0);
+	assert_int_equal(receive(p, &err), 0);
 	for (i = 0; i < COUNT_OF(bodies); i++)
 		for (n = 0; n <= LINK_SEGMENTS_MAX; n++) {
 			fill(&p->sent, n, bodies[i]);
 			assert_int_equal(
 				link_send_statement(p->fds[0], &p->sent, &err),
 				1);
-			assert_int_equal(link_receive_statement(
-						 p->fds[1], &p->got, &err),
-				1);
+			assert_int_equal(receive(p, &err), 1);
 			same(&p->sent, &p->got);
 		}
-	assert_int_equal(link_receive_statement(p->fds[1], &p->got, &err), 0);
+	assert_int_equal(receive(p, &err), 0);
 }
 
 static void a_hand_over_brings_its_descriptor(void **state)
@@ -179,7 +183,7 @@ static void no_bad_hand_over_is_taken(void **state)
 static void no_bad_statement_is_taken_not_even_in_part(void **state)
 {
 	struct pair *p = *state;
-	unsigned char bytes[16 + 24 * 2 + 16 * 3];
+	unsigned char bytes[16 + 24 * LINK_SEGMENTS_MAX + 16 * 3];
 	struct link_statement was;
 	struct err err;
 	size_t n;
@@ -192,19 +196,18 @@ static void no_bad_statement_is_taken_not_even_in_part(void **state)
 	was = p->got;
 	for (n = 1; n < sizeof(bytes); n++) {
 		assert_int_equal(send(p->fds[0], bytes, n, 0), n);
-		assert_int_equal(
-			link_receive_statement(p->fds[1], &p->got, &err), -1);
+		assert_int_equal(receive(p, &err), -1);
 		assert_int_equal(err.kind, ERR_PROTOCOL);
 	}
 	bytes[16 + 24 + 16] = 'x'; /* the second segment's use */
 	assert_int_equal(
 		send(p->fds[0], bytes, sizeof(bytes), 0), sizeof(bytes));
-	assert_int_equal(link_receive_statement(p->fds[1], &p->got, &err), -1);
+	assert_int_equal(receive(p, &err), -1);
 	bytes[16 + 24 + 16] = LINK_IN_USE;
 	memset(bytes + 8, 0xff, 8); /* the counts */
 	assert_int_equal(
 		send(p->fds[0], bytes, sizeof(bytes), 0), sizeof(bytes));
-	assert_int_equal(link_receive_statement(p->fds[1], &p->got, &err), -1);
+	assert_int_equal(receive(p, &err), -1);
 	assert_memory_equal(&p->got, &was, sizeof(was));
 }
 
@@ -220,7 +223,7 @@ static void a_message_too_long_is_refused(void **state)
 				 sizeof(size)),
 		0);
 	assert_int_equal(send(p->fds[0], bytes, 200000, 0), 200000);
-	assert_int_equal(link_receive_statement(p->fds[1], &p->got, &err), -1);
+	assert_int_equal(receive(p, &err), -1);
 	assert_int_equal(err.kind, ERR_PROTOCOL);
 	assert_int_equal(send(p->fds[0], bytes, 1000, 0), 1000);
 	assert_int_equal(link_receive_handover(p->fds[1], &h, &err), -1);
@@ -238,7 +241,7 @@ static void a_full_socket_is_tried_later(void **state)
 		sent < 100000)
 		sent++;
 	assert_int_equal(rc, 0);
-	while (link_receive_statement(p->fds[1], &p->got, &err) == 1)
+	while (receive(p, &err) == 1)
 		got++;
 	assert_int_equal(got, sent);
 	assert_int_equal(link_send_statement(p->fds[0], &p->sent, &err), 1);
@@ -251,7 +254,7 @@ static void a_peer_that_is_gone_is_told(void **state)
 	struct err err;
 
 	close(p->fds[0]);
-	assert_int_equal(link_receive_statement(p->fds[1], &p->got, &err), -1);
+	assert_int_equal(receive(p, &err), -1);
 	assert_int_equal(link_receive_handover(p->fds[1], &h, &err), -1);
 	/* no signal either */
 	assert_int_equal(link_send_handover(p->fds[1], &h, &err), -1);
