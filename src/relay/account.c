@@ -536,8 +536,10 @@ struct account *account_new(
 	TAILQ_INIT(&a->connections);
 	a->timer = evtimer_new(params->base, on_look, a);
 	a->more = event_new(params->base, -1, 0, on_look, a);
+	a->rest = evtimer_new(params->base, account_on_rest, a);
 	a->tls = tls_client_new(params->settings->ca_file);
-	if (a->timer == NULL || a->more == NULL || a->tls == NULL) {
+	if (a->timer == NULL || a->more == NULL || a->rest == NULL ||
+		a->tls == NULL) {
 		err_set(err, ERR_SYSTEM, "out of memory");
 		account_free(&a);
 		return NULL;
@@ -568,6 +570,8 @@ void account_free(struct account **ap)
 		event_free(a->timer);
 	if (a->more != NULL)
 		event_free(a->more);
+	if (a->rest != NULL)
+		event_free(a->rest);
 	if (a->save_timer != NULL)
 		event_free(a->save_timer);
 	tls_client_free(&a->tls);

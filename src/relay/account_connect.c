@@ -20,6 +20,8 @@
 
 /* A look-up's result is used for so long. */
 #define RESOLVED_KEEP_MS (5 * 60 * 1000)
+/* So long after the last connection memory is given back. */
+#define REST_MS 2000
 
 static void on_ready(void *arg, struct upstream *u, uint64_t size)
 {
@@ -84,15 +86,28 @@ static void on_finished(void *arg, struct upstream *u, struct delivery *d)
 
 static void connection_free(struct connection *c)
 {
+	const struct timeval rest = {REST_MS / 1000, REST_MS % 1000 * 1000};
 	struct account *a = c->account;
 
 	TAILQ_REMOVE(&a->connections, c, link);
 	a->connection_count--;
 	free(c);
-	if (a->connection_count == 0) {
-		tls_client_release(a->tls);
-		malloc_trim(0);
-	}
+	if (a->connection_count == 0)
+		evtimer_add(a->rest, &rest);
+}
+
+/* Not at once: what a connection leaves behind is freed turns later, and the
+ * next one may come soon. */
+void account_on_rest(evutil_socket_t fd, short what, void *arg)
+{
+	struct account *a = arg;
+
+	(void)fd;
+	(void)what;
+	if (a->connection_count > 0)
+		return;
+	tls_client_release(a->tls);
+	malloc_trim(0);
 }
 
 static void open_connection(struct account *a);

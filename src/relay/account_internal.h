@@ -55,6 +55,7 @@ struct account {
 	int64_t paused_until_ms; /* as far as is known */
 	struct event *timer;     /* the time from which it may send again */
 	struct event *more;      /* look again, at the end of this turn */
+	struct event *rest;      /* no connection has followed the last one */
 	bool draining;
 
 	/* account_quota.c */
@@ -125,6 +126,7 @@ void account_quota_warn(struct account *a);
 /* Wakes idle connections, opens another one where it helps. */
 void account_connect(struct account *a);
 void account_disconnect(struct account *a, bool at_once);
+void account_on_rest(evutil_socket_t fd, short what, void *arg);
 
 /* account_state.c: */
 

@@ -7,7 +7,10 @@ from lib.harness import SANITIZED, main, print_comment, scenario, wait_for
 from lib.smtpclient import message
 
 IDLE_SECONDS = int(os.environ.get("IDLE_SECONDS", "60"))
-PSS_ANON_MAX_KB = 3 * 1024
+# Measured: 1330 after the start, 1840 after some mail. A third of the first is
+# what the linker writes into libcrypto, more or less of it elsewhere.
+PSS_ANON_START_MAX_KB = 1792
+PSS_ANON_MAX_KB = 2048
 
 
 def everybody(daemon):
@@ -84,7 +87,8 @@ def idle_memory_is_small(t):
     if size is None:
         t.skip("smaps_rollup of the relay can be read by root only")
     print_comment("Pss_Anon after the start: %d KiB" % size)
-    t.true(size <= PSS_ANON_MAX_KB, "Pss_Anon after the start: %d KiB" % size)
+    t.true(size <= PSS_ANON_START_MAX_KB,
+           "Pss_Anon after the start: %d KiB" % size)
     for _ in range(20):
         daemon.send(message())
     fake.wait_messages(20)
