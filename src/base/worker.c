@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,10 +25,9 @@ struct job_list {
 struct worker {
 	pthread_t thread;
 	pthread_mutex_t mutex;
-	pthread_cond_t wake;
+	sem_t wake;               /* a job, or in the end none, is waiting */
 	struct job_list waiting;  /* under mutex */
 	struct job_list finished; /* under mutex */
-	bool ending;              /* under mutex */
 	size_t pending;           /* the loop's alone */
 	int eventfd;
 	struct event *event;
@@ -58,6 +58,21 @@ static struct worker_job *list_shift(struct job_list *list)
 	return job;
 }
 
+/* The next job; NULL: no more will come. */
+static struct worker_job *next_job(struct worker *w)
+{
+	struct worker_job *job;
+
+	while (sem_wait(&w->wake) != 0)
+		if (errno != EINTR)
+			abort();
+	pthread_mutex_lock(&w->mutex);
+	job = list_shift(&w->waiting);
+	pthread_mutex_unlock(&w->mutex);
+	return job;
+}
+
+/* The mutex is given back before anybody is woken, who would wait for it. */
 static void *worker_thread(void *arg)
 {
 	struct worker *w = arg;
@@ -65,23 +80,17 @@ static void *worker_thread(void *arg)
 	struct worker_job *job;
 	bool first;
 
-	pthread_mutex_lock(&w->mutex);
-	for (;;) {
-		while ((job = list_shift(&w->waiting)) == NULL && !w->ending)
-			pthread_cond_wait(&w->wake, &w->mutex);
-		if (job == NULL)
-			break;
-		pthread_mutex_unlock(&w->mutex);
+	while ((job = next_job(w)) != NULL) {
 		job->run(job);
 		pthread_mutex_lock(&w->mutex);
 		first = w->finished.first == NULL;
 		list_append(&w->finished, job);
+		pthread_mutex_unlock(&w->mutex);
 		/* The counter cannot overflow: it is written once for each
 		 * time the list was found empty. */
 		if (first && write(w->eventfd, &one, sizeof(one)) < 0)
 			abort();
 	}
-	pthread_mutex_unlock(&w->mutex);
 	return NULL;
 }
 
@@ -143,7 +152,7 @@ struct worker *worker_new(
 	list_init(&w->waiting);
 	list_init(&w->finished);
 	pthread_mutex_init(&w->mutex, NULL);
-	pthread_cond_init(&w->wake, NULL);
+	sem_init(&w->wake, 0, 0);
 	w->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->eventfd < 0) {
 		err_errno(err, "eventfd for thread %s", name);
@@ -174,8 +183,8 @@ void worker_submit(struct worker *w, struct worker_job *job)
 	w->pending++;
 	pthread_mutex_lock(&w->mutex);
 	list_append(&w->waiting, job);
-	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->mutex);
+	sem_post(&w->wake);
 }
 
 size_t worker_pending(const struct worker *w)
@@ -190,10 +199,7 @@ void worker_free(struct worker **wp)
 
 	if (w == NULL)
 		return;
-	pthread_mutex_lock(&w->mutex);
-	w->ending = true;
-	pthread_cond_signal(&w->wake);
-	pthread_mutex_unlock(&w->mutex);
+	sem_post(&w->wake);
 	pthread_join(w->thread, NULL);
 	hand_back(w);
 	while ((job = list_shift(&w->waiting)) != NULL) {
@@ -204,7 +210,7 @@ void worker_free(struct worker **wp)
 	}
 	event_free(w->event);
 	close(w->eventfd);
-	pthread_cond_destroy(&w->wake);
+	sem_destroy(&w->wake);
 	pthread_mutex_destroy(&w->mutex);
 	free(w);
 	/* Only now: a done() may have submitted through the owner's pointer. */
