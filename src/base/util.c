@@ -169,6 +169,8 @@ bool utf8_is_invisible(const char *text, size_t len)
 	uint32_t code = code_point((const unsigned char *)text, len);
 	size_t i;
 
+	if (code >= 0x20 && code < 0x7f)
+		return false; /* nearly all of them */
 	for (i = 0; i < COUNT_OF(invisible); i++)
 		if (code >= invisible[i].first && code <= invisible[i].last)
 			return true;

@@ -156,9 +156,13 @@ int reply_scan(struct reply *r, const char *text)
 static int format_line(
 	struct buf *out, const char *start, const char *text, size_t len)
 {
+	/* RFC 4954 section 4 wants the space after 334 even before nothing;
+	 * behind an enhanced code there is none */
+	const size_t start_len = strlen(start);
+	const bool bare = len == 0 && start_len > CODE_LEN + 1;
 	size_t i, from;
 
-	if (buf_add_string(out, start) != 0)
+	if (buf_add(out, start, start_len - bare) != 0)
 		return -1;
 	from = out->len;
 	if (buf_add(out, text, len) != 0)
@@ -178,15 +182,13 @@ int reply_format(
 	const char *end;
 	size_t len;
 
+	snprintf(start, sizeof(start), "%03d-%s%s", code,
+		enhanced != NULL ? enhanced : "", enhanced != NULL ? " " : "");
 	for (;;) {
 		end = strchr(text, '\n');
 		len = end != NULL ? (size_t)(end - text) : strlen(text);
-		/* RFC 4954 section 4 wants the space after 334 even before
-		 * nothing */
-		snprintf(start, sizeof(start), "%03d%c%s%s", code,
-			end != NULL ? '-' : ' ',
-			enhanced != NULL ? enhanced : "",
-			enhanced != NULL && len > 0 ? " " : "");
+		if (end == NULL)
+			start[CODE_LEN] = ' ';
 		if (format_line(out, start, text, len) != 0)
 			break;
 		if (end == NULL)

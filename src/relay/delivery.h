@@ -37,10 +37,10 @@ struct delivery_rcpt {
 
 struct delivery {
 	uint64_t id;
-	const char *reverse_path; /* for the wire, without its brackets */
-	struct delivery_rcpt rcpts[DELIVERY_RCPT_MAX];
-	size_t rcpt_count;
-	uint64_t size; /* octets of content */
+	const char *reverse_path;    /* for the wire, without its brackets */
+	struct delivery_rcpt *rcpts; /* the maker's: most are one */
+	size_t rcpt_count;           /* at most DELIVERY_RCPT_MAX */
+	uint64_t size;               /* octets of content */
 	bool eight_bit;
 	/* RFC 6531, see delivery_find_needs() */
 	bool utf8_message; /* header or reverse_path cannot do without it */

@@ -24,6 +24,7 @@ static void free_attempt(struct attempt *t)
 {
 	content_free(&t->delivery.content);
 	envelope_free(&t->env);
+	free(t->delivery.rcpts);
 	free(t);
 }
 
@@ -50,6 +51,9 @@ static void choose_recipients(struct attempt *t, size_t max)
 	bool next_round = !any_untried(env);
 	size_t i;
 
+	if (max > env->rcpt_count)
+		max = env->rcpt_count;
+	delivery->rcpts = xcalloc(max > 0 ? max : 1, sizeof(*delivery->rcpts));
 	for (i = 0; i < env->rcpt_count; i++) {
 		struct envelope_rcpt *r = &env->rcpts[i];
 

@@ -10,9 +10,11 @@
 
 #include "base/util.h"
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define JOURNAL_SEGMENT_SIZE (16 * 1024 * 1024)
 /* Writes begin and end at multiples of it, records at multiples of the step. */
@@ -65,6 +67,15 @@ void journal_mark_write(
 /* Returns 0 with the offset, or -1 when it is no mark under this key. */
 int journal_mark_read(const uint8_t mark[JOURNAL_MARK_SIZE], uint64_t key,
 	uint64_t *offset_out);
+
+/* Whether a record may begin here: nothing does without the key. */
+static inline bool journal_key_is_at(const char *at, uint64_t key)
+{
+	uint64_t found;
+
+	memcpy(&found, at, sizeof(found));
+	return le64toh(found) == key;
+}
 
 /* Where a record of length bytes ends, padding to JOURNAL_STEP included. */
 static inline uint64_t journal_padded(uint64_t length)

@@ -107,6 +107,7 @@ int fixture_teardown(void **state)
 
 	for (i = 0; i < f->added; i++) {
 		free(f->deliveries[i]->content);
+		free(f->deliveries[i]->rcpts);
 		free(f->deliveries[i]);
 	}
 	/* freed bufferevents go with the next turn of the loop */
@@ -131,6 +132,7 @@ struct delivery *fixture_add(struct fixture *f, const char *text, size_t size,
 	assert_true(f->added < FIXTURE_DELIVERIES_MAX);
 	d->id = f->added + 1;
 	d->reverse_path = "user@fake.test";
+	d->rcpts = xcalloc(DELIVERY_RCPT_MAX, sizeof(*d->rcpts));
 	for (; rcpts[d->rcpt_count] != NULL; d->rcpt_count++)
 		d->rcpts[d->rcpt_count].address = rcpts[d->rcpt_count];
 	d->content = xcalloc(1, sizeof(*d->content));
