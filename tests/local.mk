@@ -200,6 +200,7 @@ LDADD = $(gmrelay_libs) $(CMOCKA_LIBS)
 # --- integration: tests/integration/NAME.py, scenarios in each
 integration_lib = \
 	tests/integration/lib/__init__.py \
+	tests/integration/lib/bench.py \
 	tests/integration/lib/control.py \
 	tests/integration/lib/daemon.py \
 	tests/integration/lib/fakefaults.py \
@@ -229,6 +230,7 @@ integration_tests = \
 	tests/integration/account_and_queue_trouble.py \
 	tests/integration/answers_for_programs.py \
 	tests/integration/alert_command.py \
+	tests/integration/cost_in_system_calls.py \
 	tests/integration/daily_limit_is_a_stop.py \
 	tests/integration/delivers_every_byte.py \
 	tests/integration/drop_takes_mail_while_down.py \
