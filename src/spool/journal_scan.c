@@ -114,6 +114,23 @@ static void count_waste(
 	s->scanned = s->limit;
 }
 
+/* The receiver may still say that more is durable. */
+static bool may_go_on(const struct journal_segment *s)
+{
+	return s->state == SEGMENT_OUT && s->limit < JOURNAL_SEGMENT_SIZE;
+}
+
+/* What is left before the limit is no record. But where the limit may be raised
+ * it is looked at again then: a stated end can lie anywhere, and must not hide
+ * a record that it cuts. */
+static void scan_rest(struct journal_segment *s)
+{
+	if (may_go_on(s))
+		s->limit = s->scanned;
+	else
+		s->scanned = s->limit;
+}
+
 /* Looks for records in the len bytes that were read at s->scanned. Returns 0
  * when all was looked at, or the length of a record of which more must be
  * read. */
@@ -138,6 +155,11 @@ static size_t scan_window(
 			s->scanned = from + at;
 			return head.length;
 		}
+		if (rc == 0 && may_go_on(s)) {
+			s->scanned = from + at;
+			scan_rest(s);
+			return 0;
+		}
 		if (rc == 1) {
 			on_found(s, &head, data + at);
 			at += (size_t)journal_padded(head.length);
@@ -151,9 +173,9 @@ static size_t scan_window(
 			return 0;
 		at += JOURNAL_STEP;
 	}
-	s->scanned = from + (at > 0 ? at : len);
+	s->scanned = from + at;
 	if (s->scanned + JOURNAL_HEAD_SIZE > s->limit)
-		s->scanned = s->limit;
+		scan_rest(s);
 	return 0;
 }
 
