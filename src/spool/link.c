@@ -123,6 +123,7 @@ int link_receive_statement(int fd, struct link_statement *statement,
 	return 1;
 }
 
+/* The descriptor that came with a message, or -1. */
 static int received_fd(struct msghdr *msg)
 {
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
@@ -144,19 +145,25 @@ int link_receive_handover(
 	} control;
 	struct wire_handover wire;
 	struct iovec part = {&wire, sizeof(wire)};
+	/* there is room for one; CMSG_SPACE would let a second one in */
 	struct msghdr msg = {.msg_iov = &part,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control)};
-	ssize_t n = receive_plain(fd, &msg, err);
+		.msg_controllen = CMSG_LEN(sizeof(int))};
+	ssize_t n;
 	int passed;
 
+	memset(&control, 0, sizeof(control));
+	n = receive_plain(fd, &msg, err);
+	passed = received_fd(&msg);
+	if (n < 0 && passed >= 0)
+		close(passed);
 	if (n <= 0)
 		return (int)n;
-	passed = received_fd(&msg);
-	if (n != sizeof(wire) || (passed >= 0 ? wire.kind != LINK_SEGMENT &&
-							 wire.kind != LINK_BODY
-					      : wire.kind != LINK_UPSTREAM)) {
+	if (msg.msg_flags & MSG_CTRUNC || n != sizeof(wire) ||
+		(passed >= 0 ? wire.kind != LINK_SEGMENT &&
+					wire.kind != LINK_BODY
+			     : wire.kind != LINK_UPSTREAM)) {
 		if (passed >= 0)
 			close(passed);
 		return err_set(err, ERR_PROTOCOL, "link: bad hand-over");

@@ -180,6 +180,45 @@ static void no_bad_hand_over_is_taken(void **state)
 	assert_int_equal(open_files(), before);
 }
 
+/* Sends len octets of nothing and count descriptors with them. */
+static void send_with_files(int fd, size_t len, size_t count)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} control;
+	const int passed[] = {fd, fd};
+	char bytes[64] = "";
+	struct iovec part = {bytes, len};
+	struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
+	struct cmsghdr *cmsg;
+
+	memset(&control, 0, sizeof(control));
+	msg.msg_control = &control;
+	msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
+	cmsg = CMSG_FIRSTHDR(&msg);
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(count * sizeof(int));
+	memcpy(CMSG_DATA(cmsg), passed, count * sizeof(int));
+	assert_int_equal(sendmsg(fd, &msg, 0), len);
+}
+
+/* What comes with a hand-over that is refused is closed, however many. */
+static void no_descriptor_of_a_bad_hand_over_stays_open(void **state)
+{
+	struct pair *p = *state;
+	struct link_handover got;
+	size_t before = open_files();
+	struct err err;
+
+	send_with_files(p->fds[0], 25, 1);
+	assert_int_equal(link_receive_handover(p->fds[1], &got, &err), -1);
+	send_with_files(p->fds[0], 24, 2);
+	assert_int_equal(link_receive_handover(p->fds[1], &got, &err), -1);
+	assert_int_equal(open_files(), before);
+}
+
 static void no_bad_statement_is_taken_not_even_in_part(void **state)
 {
 	struct pair *p = *state;
@@ -271,6 +310,7 @@ int main(void)
 		OVER_A_PAIR(a_statement_comes_out_as_it_went_in),
 		OVER_A_PAIR(a_hand_over_brings_its_descriptor),
 		OVER_A_PAIR(no_bad_hand_over_is_taken),
+		OVER_A_PAIR(no_descriptor_of_a_bad_hand_over_stays_open),
 		OVER_A_PAIR(no_bad_statement_is_taken_not_even_in_part),
 		OVER_A_PAIR(a_message_too_long_is_refused),
 		OVER_A_PAIR(a_full_socket_is_tried_later),
