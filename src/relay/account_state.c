@@ -245,11 +245,23 @@ static void forget(struct account *a, const char *why)
 	a->reason[0] = '\0';
 }
 
+/* What is left of a pause until then. A clock that jumped must not make it
+ * longer than it could be. */
+static int64_t left_ms(const struct account *a, int64_t until_s)
+{
+	const int64_t longest = gmail_pause_ms(a->pause, a->pause_step);
+	const int64_t now_s = clock_wall_s();
+
+	if (until_s <= now_s)
+		return 0;
+	if (until_s - now_s > (longest + longest / 8) / 1000)
+		return longest;
+	return (until_s - now_s) * 1000;
+}
+
 /* Takes up a pause that was saved. */
 static void restore(struct account *a, const struct loaded *in)
 {
-	int64_t left_ms = (in->until_s - clock_wall_s()) * 1000, longest;
-
 	if (a->state == ACCOUNT_ACTIVE)
 		return;
 	if (a->state == ACCOUNT_HELD && !in->hand &&
@@ -265,13 +277,8 @@ static void restore(struct account *a, const struct loaded *in)
 	a->wake_on_login = in->login;
 	a->pause = (enum pause)in->pause;
 	a->pause_step = in->step;
-	if (in->own)
-		return;
-	/* A clock that jumped must not make it longer than it could be. */
-	longest = gmail_pause_ms(a->pause, a->pause_step);
-	if (left_ms > longest + longest / 8)
-		left_ms = longest;
-	a->until_ms = clock_boot_ms() + (left_ms > 0 ? left_ms : 0);
+	if (!in->own)
+		a->until_ms = clock_boot_ms() + left_ms(a, in->until_s);
 }
 
 static void set_aside(struct account *a, const char *name)
