@@ -15,6 +15,7 @@
 #define LOG_TEXT_MAX 512
 
 enum log_level {
+	LOG_LEVEL_NONE, /* for tests that make errors by the million */
 	LOG_LEVEL_ERR,
 	LOG_LEVEL_WARN,
 	LOG_LEVEL_INFO,

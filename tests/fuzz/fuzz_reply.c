@@ -1,6 +1,6 @@
 /*
- * fuzz_reply.c - replies of the upstream server, line by line, and what we
- *                write of them into queue files.
+ * fuzz_reply.c - replies of the upstream server, whole and octet by octet, and
+ *                what we write of them into queue files.
  */
 #include "config.h"
 
@@ -43,7 +43,8 @@ static void require_formatted(const struct reply *r)
 	buf_free(&out);
 }
 
-static void take_line(struct reply *r, const struct line *line)
+/* Returns whether the reply is whole. */
+static bool take_line(struct reply *r, const struct line *line)
 {
 	int rc = reply_add_line(r, line->text, line->len);
 
@@ -52,7 +53,7 @@ static void take_line(struct reply *r, const struct line *line)
 	FUZZ_REQUIRE(strnlen(r->text, sizeof(r->text)) <= REPLY_TEXT_MAX);
 	if (rc == -1) {
 		reply_init(r);
-		return;
+		return false;
 	}
 	FUZZ_REQUIRE(r->code >= 200 && r->code <= 599);
 	FUZZ_REQUIRE(r->enhanced[0] == '\0' ||
@@ -63,28 +64,43 @@ static void take_line(struct reply *r, const struct line *line)
 		require_kept(r);
 		require_formatted(r);
 	}
+	return rc == 1;
+}
+
+/* Takes up what comes in pieces of this size. Returns how many replies were
+ * whole. */
+static size_t take_all(const char *text, size_t len, size_t piece)
+{
+	struct line_splitter splitter;
+	struct reply reply;
+	struct line line;
+	size_t at = 0, have = 0, replies = 0;
+	int rc;
+
+	line_splitter_init(&splitter, REPLY_LINE_MAX);
+	reply_init(&reply);
+	while (have < len) {
+		have += piece < len - have ? piece : len - have;
+		do {
+			rc = line_split(&splitter, text + at, have - at, &line);
+			at += line.used;
+			if (rc == 1)
+				replies += take_line(&reply, &line);
+		} while (rc != 0);
+	}
+	return replies;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct line_splitter splitter;
-	struct line line;
-	struct reply reply;
+	size_t replies;
 	char *text;
-	size_t at = 0;
-	int rc;
 
 	if (size > FUZZ_INPUT_MAX)
 		return 0;
 	text = fuzz_copy(data, size);
-	line_splitter_init(&splitter, REPLY_LINE_MAX);
-	reply_init(&reply);
-	do {
-		rc = line_split(&splitter, text + at, size - at, &line);
-		at += line.used;
-		if (rc == 1)
-			take_line(&reply, &line);
-	} while (rc != 0);
+	replies = take_all(text, size, size);
+	FUZZ_REQUIRE(take_all(text, size, 1) == replies);
 	free(text);
 	return 0;
 }

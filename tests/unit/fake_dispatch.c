@@ -144,6 +144,9 @@ int dispatch_read(struct dispatch *d, uint64_t id, struct message_info *out,
 
 	if (id > d->queued)
 		return err_set(err, ERR_SYNTAX, "no message of that id");
+	/* without its bytes there is nothing to give of it */
+	if (id == d->damaged && content_out == NULL)
+		return err_set(err, ERR_DAMAGED, "it is damaged");
 	fill(d, id <= d->failed, id, out);
 	if (content_out == NULL)
 		return 0;

@@ -1,7 +1,7 @@
 /*
  * fake_dispatch.h - dispatch and accounts that hold what a test wants and note
  *                   what was asked of them; in place of the library's.
- * Used by:    test_control.
+ * Used by:    test_control, tests/fuzz/fuzz_control.
  */
 #ifndef GMRELAY_TESTS_FAKE_DISPATCH_H
 #define GMRELAY_TESTS_FAKE_DISPATCH_H

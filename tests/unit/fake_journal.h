@@ -1,7 +1,8 @@
 /*
  * fake_journal.h - stands in for spool/journal_write.h: messages are kept in
  *                  memory, and the test says how each commit ends and when.
- * Used by:    tests/unit/test_session, test_receiver.
+ * Used by:    tests/unit/test_session, test_receiver,
+ *             tests/fuzz/fuzz_session.
  */
 #ifndef GMRELAY_TESTS_FAKE_JOURNAL_H
 #define GMRELAY_TESTS_FAKE_JOURNAL_H
@@ -13,7 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FAKE_MESSAGES_MAX 64
+/* As many as FUZZ_SESSION_MAX octets of commands can make. */
+#define FAKE_MESSAGES_MAX 256
 
 struct fake_message {
 	struct buf envelope; /* as printed */
