@@ -4,6 +4,7 @@
 # --- unit tests: tests/unit/test_NAME.c, one cmocka group each. Add the name
 # --- to unit_tests; a program that needs more than its one file says so below.
 unit_tests = \
+	tests/unit/test_account_state \
 	tests/unit/test_address \
 	tests/unit/test_aliases \
 	tests/unit/test_auth \
