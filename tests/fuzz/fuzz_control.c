@@ -278,6 +278,7 @@ static void go_on(struct rig *rig)
 static void finish(struct rig *rig, enum end end)
 {
 	char packet[64];
+	int i;
 
 	require_answers(rig);
 	if (end == END_RELOAD_REFUSED)
@@ -292,7 +293,7 @@ static void finish(struct rig *rig, enum end end)
 	}
 	close(rig->fd);
 	rig->ended = true;
-	for (end = 0; end < QUIET_TURNS; end++)
+	for (i = 0; i < QUIET_TURNS; i++)
 		event_base_loop(rig->base, EVLOOP_NONBLOCK);
 	FUZZ_REQUIRE(running == NULL);
 	FUZZ_REQUIRE(dispatch.follow == NULL);
