@@ -11,9 +11,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { DIRECTORY_MODE = 0755 };
+enum {
+	DIRECTORY_MODE = 0755,
+	/* A process that is killed lets go of its files one by one: of the lock
+	 * that we had waited for before this one. */
+	DYING_LOOKS = 40,
+	DYING_LOOK_NS = 50 * 1000 * 1000,
+};
 
 int unixsock_address(const char *path, struct sockaddr_un *out, struct err *err)
 {
@@ -56,11 +63,26 @@ static int make_directory(const char *path, struct err *err)
 	return 0;
 }
 
+/* 0, or why nobody can be reached at the address; -1 with *err. */
+static int knock(const struct sockaddr_un *sa, struct err *err)
+{
+	int fd = new_socket(), why = 0;
+
+	if (fd < 0)
+		return err_errno(err, "cannot make a socket");
+	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0 &&
+		errno != EAGAIN)
+		why = errno;
+	close(fd);
+	return why;
+}
+
 /* Removes what lies at the address if it is a socket nobody listens on. */
 static int remove_stale(const struct sockaddr_un *sa, struct err *err)
 {
+	const struct timespec pause = {0, DYING_LOOK_NS};
 	struct stat st;
-	int fd, rc, why;
+	int why, looks;
 
 	if (lstat(sa->sun_path, &st) != 0)
 		return err_errno(err, "%s", sa->sun_path);
@@ -69,17 +91,16 @@ static int remove_stale(const struct sockaddr_un *sa, struct err *err)
 			"%s exists and is no socket: remove it or choose "
 			"another path",
 			sa->sun_path);
-	fd = new_socket();
-	if (fd < 0)
-		return err_errno(err, "cannot make a socket");
-	rc = connect(fd, (const struct sockaddr *)sa, sizeof(*sa));
-	why = errno;
-	close(fd);
-	if (rc == 0 || why == EAGAIN)
-		return err_set(err, ERR_ACCESS,
-			"somebody answers on %s: another gmrelayd? stop it or "
-			"choose another path",
-			sa->sun_path);
+	for (looks = 0; (why = knock(sa, err)) == 0; looks++) {
+		if (looks == DYING_LOOKS)
+			return err_set(err, ERR_ACCESS,
+				"somebody answers on %s: another gmrelayd? "
+				"stop it or choose another path",
+				sa->sun_path);
+		nanosleep(&pause, NULL);
+	}
+	if (why < 0)
+		return -1;
 	if (why != ECONNREFUSED) {
 		errno = why;
 		return err_errno(err, "%s", sa->sun_path);

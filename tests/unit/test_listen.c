@@ -21,9 +21,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ADDRESSES_MAX = 4 };
@@ -328,6 +330,30 @@ static void test_stale_socket_is_replaced(void **state)
 	listen_free(&set, NULL);
 }
 
+static void *close_soon(void *arg)
+{
+	const struct timespec pause = {0, 200 * 1000 * 1000};
+
+	nanosleep(&pause, NULL);
+	close(*(int *)arg);
+	return NULL;
+}
+
+/* Its process was killed, and lets go of it a moment later. */
+static void test_dying_socket_is_replaced(void **state)
+{
+	struct setting *s = *state;
+	int fd = foreign_unix(s->submit, true);
+	struct listen_set *set;
+	pthread_t thread;
+
+	add(s, "127.0.0.1", 0);
+	assert_int_equal(pthread_create(&thread, NULL, close_soon, &fd), 0);
+	set = must_open(s, NULL);
+	pthread_join(thread, NULL);
+	listen_free(&set, NULL);
+}
+
 static void test_live_socket_is_left_alone(void **state)
 {
 	struct setting *s = *state;
@@ -505,6 +531,7 @@ int main(void)
 		WITH_SETTING(test_bind_failures_have_words),
 		WITH_SETTING(test_defaults_may_be_missing),
 		WITH_SETTING(test_stale_socket_is_replaced),
+		WITH_SETTING(test_dying_socket_is_replaced),
 		WITH_SETTING(test_live_socket_is_left_alone),
 		WITH_SETTING(test_a_file_is_left_alone),
 		WITH_SETTING(test_bad_paths),

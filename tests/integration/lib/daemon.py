@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shlex
 import signal
 import smtplib
 import socket
@@ -23,10 +24,13 @@ TOP = os.environ.get("top_builddir") or os.path.join(
 GMRELAYD = os.environ.get("GMRELAYD") or os.path.join(TOP, "src/gmrelayd")
 GMRELAYCTL = os.environ.get("GMRELAYCTL") or os.path.join(
     os.path.dirname(GMRELAYD), "gmrelayctl")
+# a command that becomes each program, such as valgrind: `make check-valgrind`
+WRAPPER = shlex.split(os.environ.get("GMRELAY_WRAPPER", ""))
 RECEIVER_UID, RELAY_UID = 64501, 64502
 READY = re.compile(r"(?m)\bready listen=(\S+)")
 SANITIZER_REPORT = re.compile(
-    r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
+    r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|"
+    r"VALGRIND-ERROR")
 CRASH = re.compile(r"role died role=\w+ pid=\d+ signal=(?!9 ).*")
 
 
@@ -87,7 +91,7 @@ class Daemon(Control):
         self.port = None
         self.environment = {}
         self.options = []  # of the command line, beside -c
-        self.wrapper = []  # a command that becomes the daemon
+        self.wrapper = list(WRAPPER)  # a command that becomes the daemon
         self.log_start = 0
         self.crashes_expected = False
         self.settings = {
@@ -165,7 +169,8 @@ class Daemon(Control):
 
     def check_config(self):
         """gmrelayd -t: (exit status, what it said)."""
-        done = subprocess.run([GMRELAYD, "-t", "-c", self.config_file],
+        done = subprocess.run(WRAPPER +
+                              [GMRELAYD, "-t", "-c", self.config_file],
                               capture_output=True, text=True, timeout=60,
                               env=self._environment())
         return done.returncode, done.stdout + done.stderr
@@ -387,7 +392,7 @@ class Daemon(Control):
         return smtplib.SMTP("127.0.0.1", self.port, timeout=60, **how)
 
     def ctl_command(self, *args):
-        return [GMRELAYCTL, "-c", self.config_file, "-s", self.control] + [
+        return WRAPPER + [GMRELAYCTL, "-c", self.config_file, "-s", self.control] + [
             str(x) for x in args]
 
     def ctl_run(self, *args, timeout=60, json_output=True):
