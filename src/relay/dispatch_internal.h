@@ -93,6 +93,7 @@ struct found_file {
 	struct dispatch *dispatch;
 	struct message *message; /* it waits for the mark's sync */
 	int64_t due_ms;          /* then */
+	bool hold;               /* or it is held then */
 	bool unmarked;           /* its record's mark is not yet synced */
 };
 

@@ -125,6 +125,12 @@ struct delivery *dispatch_next(void *arg, struct account *a, unsigned rcpt_max)
 			free_attempt(t);
 			continue;
 		}
+		if (t != NULL && t->env->hold) {
+			/* It could not be read when it was taken up. */
+			dispatch_set_stage(d, m, STAGE_HOLD);
+			free_attempt(t);
+			continue;
+		}
 		if (t != NULL && t->delivery.rcpt_count == 0) {
 			dispatch_done(d, m, t->env->body_name);
 			free_attempt(t);

@@ -63,7 +63,8 @@ static void free_to_move(struct dispatch *d, struct found_file *f)
 	f->message = NULL;
 	if (m == NULL)
 		return;
-	if (m->to_hold)
+	/* What was asked for meanwhile begins from what the file says. */
+	if (f->hold)
 		dispatch_set_stage(d, m, STAGE_HOLD);
 	else
 		dispatch_wait_until(d, m, f->due_ms);
@@ -239,7 +240,7 @@ static void take_up_queued(struct dispatch *d, struct found_file *f)
 	dispatch_set_age(m, (int64_t)env->waited_ms, env->arrived_s);
 	if (f->unmarked) {
 		f->message = m;
-		m->to_hold = env->hold;
+		f->hold = m->to_hold = env->hold;
 		dispatch_set_stage(d, m, STAGE_DISK);
 	} else if (env->hold) {
 		dispatch_set_stage(d, m, STAGE_HOLD);

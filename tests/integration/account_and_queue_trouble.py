@@ -417,5 +417,30 @@ for _spoil in (closed, cut_behind_the_body_line, cut_in_its_first_lines,
     unreadable_scenario(_spoil)
 
 
+@scenario
+def a_hold_outlasts_a_file_that_could_not_be_read(t):
+    fake = t.fake()
+    fake.rule("RCPT", LATER, match="<held@", times=1)
+    daemon = t.daemon(fake, retry=["1h"]).start()
+    ident = daemon.send(message(), ["held@example.net"])
+    wait_attempts(daemon, 1)
+    daemon.ask("queue.hold", id=ident)
+    wait_for(lambda: daemon.status()["queue"]["held"] == 1, 20, "the hold")
+    daemon.stop()
+    path = os.path.join(daemon.spool, "queue", ident)
+    mode = os.stat(path).st_mode
+    os.chmod(path, 0)
+    start_and_read(daemon)
+    os.chmod(path, mode)
+    daemon.ask("queue.flush")
+    deliver_one(fake, daemon, 1)
+    t.equal([x.recipients for x in fake.messages], [["good@example.net"]],
+            "what was sent")
+    t.equal(only_row(daemon)["state"], "held", "its state")
+    daemon.ask("queue.release", id=ident)
+    daemon.wait_queue_empty()
+    t.equal(len(fake.messages), 2, "messages")
+
+
 if __name__ == "__main__":
     main()

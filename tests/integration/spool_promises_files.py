@@ -62,6 +62,11 @@ def the_rest_goes_on(t, fake, daemon):
              [["other@example.net"]], 20, "the other one")
 
 
+def is_held(daemon):
+    wait_for(lambda: daemon.status()["queue"]["held"] == 1 and
+             not daemon.status()["queue"]["starting"], 20, "held")
+
+
 @scenario
 def a_file_of_queue_is_not_used_before_its_records_mark_is_synced(t):
     for data in (message(), message(body=LARGE)):
@@ -77,7 +82,10 @@ def a_file_of_queue_is_not_used_before_its_records_mark_is_synced(t):
         daemon.ask("queue.hold", id=ident)
         t.equal(daemon.queue()[0]["state"], "held", "its state")
         unsynced.end()
-        wait_for(lambda: daemon.status()["queue"]["held"] == 1, 20, "held")
+        is_held(daemon)
+        daemon.stop()
+        daemon.start()
+        is_held(daemon)
         daemon.ask("queue.release", id=ident)
         got = fake.wait_messages(2)[1]
         t.true(without_received(got.data) == data, "it arrives")
