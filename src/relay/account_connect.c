@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "relay/account_internal.h"
+#include "relay/schedule.h"
 #include "relay/tls.h"
 
 #include <malloc.h>
@@ -23,12 +24,53 @@
 /* So long after the last connection memory is given back. */
 #define REST_MS 2000
 
+/* Connections that are logged in. */
+static unsigned ready_count(const struct account *a)
+{
+	const struct connection *c;
+	unsigned count = 0;
+
+	TAILQ_FOREACH(c, &a->connections, link)
+	count += c->ready;
+	return count;
+}
+
+/* A connection cannot be had. Where others work they go on, and only further
+ * ones wait, longer each time: a server that takes no more of them is not to be
+ * asked again with every message. */
+static void cannot_connect(struct account *a, enum phase phase,
+	const char *text, const char *advice)
+{
+	const struct conf *conf = a->params.conf;
+	struct log_text name, reason;
+	const unsigned ready = ready_count(a);
+	int64_t wait;
+
+	if (ready == 0) {
+		account_back_off(a, phase, text, advice);
+		return;
+	}
+	if (clock_boot_ms() < a->grow_ms)
+		return;
+	wait = schedule_backoff_ms(conf->backoff_first_ms, conf->backoff_cap_ms,
+		a->grow_step++, random_below(UINT32_MAX));
+	a->grow_ms = clock_boot_ms() + wait;
+	log_warn("no-more-connections account=%s host=%s open=%u phase=%s "
+		 "reason=%s next=%llds advice=\"the others go on; if it comes "
+		 "often, set connections to what the server allows\"",
+		log_text(&name, a->params.settings->name),
+		a->params.settings->host, ready, phase_name(phase),
+		log_text(&reason, text), (long long)(wait / 1000));
+}
+
 static void on_ready(void *arg, struct upstream *u, uint64_t size)
 {
 	struct connection *c = arg;
 	struct account *a = c->account;
 
 	(void)u;
+	if (ready_count(a) > 0)
+		a->grow_step = 0;
 	c->ready = true;
 	if (c->careful)
 		a->careful = false;
@@ -110,7 +152,7 @@ void account_on_rest(evutil_socket_t fd, short what, void *arg)
 	malloc_trim(0);
 }
 
-static void open_connection(struct account *a);
+static bool open_connection(struct account *a);
 
 /* Another address is left that this round of connecting has not tried. */
 static bool try_next_address(struct account *a, size_t failed)
@@ -119,7 +161,7 @@ static bool try_next_address(struct account *a, size_t failed)
 		return false;
 	a->tried++;
 	a->address_next = (failed + 1) % a->resolved.count;
-	open_connection(a);
+	(void)open_connection(a);
 	return true;
 }
 
@@ -147,7 +189,12 @@ static void on_closed(
 		a->resolved_ms = 0;
 	}
 	a->tried = 0;
-	account_on_trouble(a, trouble);
+	if (!was_ready && trouble->scope == SCOPE_CONNECTION &&
+		!trouble->again && ready_count(a) > 0)
+		cannot_connect(
+			a, trouble->phase, trouble->text, trouble->advice);
+	else
+		account_on_trouble(a, trouble);
 }
 
 static void on_step(void *arg, enum phase phase, const char *text)
@@ -160,7 +207,8 @@ static void on_step(void *arg, enum phase phase, const char *text)
 		log_text(&said, text));
 }
 
-static void open_connection(struct account *a)
+/* Returns false, and has told, when it cannot be opened. */
+static bool open_connection(struct account *a)
 {
 	struct upstream_callbacks callbacks = {
 		.on_ready = on_ready,
@@ -193,11 +241,12 @@ static void open_connection(struct account *a)
 	a->connection_count++;
 	c->upstream = upstream_open(a->params.base, &params, &callbacks, &err);
 	if (c->upstream != NULL)
-		return;
+		return true;
 	connection_free(c);
-	account_back_off(a, PHASE_CONNECT, err.text,
+	cannot_connect(a, PHASE_CONNECT, err.text,
 		"Look at the machine: it lacks descriptors or memory, or the "
 		"ca-file cannot be read.");
+	return false;
 }
 
 static void on_resolved(
@@ -207,7 +256,7 @@ static void on_resolved(
 
 	a->resolving = NULL;
 	if (result == NULL || result->count == 0) {
-		account_back_off(a, PHASE_CONNECT,
+		cannot_connect(a, PHASE_CONNECT,
 			err != NULL ? err->text : "the name has no address",
 			"Check the network and the name servers of this "
 			"machine (/etc/resolv.conf).");
@@ -231,7 +280,7 @@ static void start_resolving(struct account *a)
 	a->resolving = resolve_start(a->params.base, settings->host,
 		settings->port, on_resolved, a, &err);
 	if (a->resolving == NULL)
-		account_back_off(a, PHASE_CONNECT, err.text,
+		cannot_connect(a, PHASE_CONNECT, err.text,
 			"Name look-ups hang: check the name servers of this "
 			"machine (/etc/resolv.conf).");
 }
@@ -240,26 +289,22 @@ static void start_resolving(struct account *a)
 static size_t wanted(struct account *a)
 {
 	const struct account_callbacks *callbacks = &a->params.callbacks;
-	const struct connection *c;
-	size_t unready = 0, due;
-	size_t max = a->params.settings->connections;
+	const size_t opened = a->connection_count, ready = ready_count(a);
+	const size_t unready = opened - ready;
+	size_t due, max = a->params.settings->connections;
 
-	if (a->state != ACCOUNT_ACTIVE)
+	/* One tries whether the server is there; and one is a probe. */
+	if (opened == 0 || a->state != ACCOUNT_ACTIVE)
 		max = 1;
-	if (a->connection_count >= max)
+	else if (ready == 0 || clock_boot_ms() < a->grow_ms)
 		return 0;
-	TAILQ_FOREACH(c, &a->connections, link)
-	unready += !c->ready;
-	if (unready > 0 && unready == a->connection_count)
+	if (opened >= max)
 		return 0;
-	if (a->connection_count == 0)
-		max = 1;
 	due = callbacks->due(callbacks->arg, a, max + unready);
 	if (due <= unready)
 		return 0;
 	due -= unready;
-	return due < max - a->connection_count ? due
-					       : max - a->connection_count;
+	return due < max - opened ? due : max - opened;
 }
 
 static void wake_idle(struct account *a)
@@ -286,9 +331,8 @@ void account_connect(struct account *a)
 		start_resolving(a);
 		return;
 	}
-	/* one that cannot be opened makes the account wait */
-	for (; count > 0 && account_may_send(a); count--)
-		open_connection(a);
+	while (count-- > 0 && open_connection(a))
+		continue;
 }
 
 void account_disconnect(struct account *a, bool at_once)

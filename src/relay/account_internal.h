@@ -73,6 +73,8 @@ struct account {
 	int64_t resolved_ms; /* 0: not */
 	size_t address_next; /* tried next */
 	size_t tried;        /* addresses, in this round of connecting */
+	int64_t grow_ms;     /* boot clock: no further connection before */
+	unsigned grow_step;
 	uint64_t upstream_size;
 
 	/* account_state.c */

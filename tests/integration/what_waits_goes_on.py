@@ -89,6 +89,25 @@ def a_pause_outlasts_what_was_under_way(t):
 
 
 @scenario
+def a_server_that_takes_no_more_connections_is_left_in_peace(t):
+    """The one that is open goes on."""
+    fake = t.fake()
+    fake.rule("CONNECT", nth=2, action="reset")
+    daemon = t.daemon(fake, backoff=["5m", "5m"],
+                      account={"connections": 5}).start()
+    daemon.ask("account.pause", all=True)
+    for _ in range(30):
+        daemon.send(message())
+    daemon.ask("account.resume", all=True)
+    daemon.wait_queue_empty()
+    t.equal(len(fake.messages), 30, "messages")
+    told = daemon.wait_log("no-more-connections account=default .*open=1 ")
+    t.equal(len(told), 1, "told once")
+    t.equal(daemon.account_state()["backing_off"], False, "backing off")
+    t.true(len(fake.sessions) < 10, "%d connections" % len(fake.sessions))
+
+
+@scenario
 def why_an_account_is_held_is_told_beside_other_trouble(t):
     fake = t.fake()
     slow = fake.rule("FINAL", action="stall", times=1)
