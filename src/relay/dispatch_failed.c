@@ -10,8 +10,11 @@
 
 #include <stdlib.h>
 
-/* failed/ is looked through this often, while something is in it. */
+/* failed/ is looked through at the start, and this often while something is in
+ * it. */
 #define FAILED_LOOK_S (6 * 3600)
+/* The year 2020: a wall clock that shows less is not set. */
+#define CLOCK_UNSET_S INT64_C(1577836800)
 
 /* by_id is its first member. */
 static struct failed_message *failed_of(struct by_id *node)
@@ -71,24 +74,32 @@ void dispatch_forget_failed(struct dispatch *d, uint64_t id)
 	d->on_change(d->change_arg);
 }
 
-void dispatch_on_failed_timer(evutil_socket_t fd, short what, void *arg)
+/* Old enough to go. One that failed before the clock was set is as old as this
+ * is known. */
+static bool is_kept_long_enough(
+	const struct dispatch *d, struct failed_message *f)
 {
-	struct dispatch *d = arg;
-	int64_t oldest = clock_wall_s() - d->conf->failed_keep_ms / 1000;
+	const int64_t now_s = clock_wall_s();
+
+	if (f->failed_s < CLOCK_UNSET_S && now_s >= CLOCK_UNSET_S)
+		f->failed_s = now_s;
+	return now_s - f->failed_s > d->conf->failed_keep_ms / 1000;
+}
+
+void dispatch_look_at_failed(struct dispatch *d)
+{
 	struct failed_message *f;
 	char text[HEX64_SIZE];
 	uint64_t id = 0;
 
-	(void)fd;
-	(void)what;
 	while ((f = dispatch_failed_above(d, id)) != NULL) {
 		id = f->id;
-		if (f->failed_s > oldest || f->busy || f->damaged)
+		if (f->busy || f->damaged || !is_kept_long_enough(d, f))
 			continue;
-		log_info("failed-removed id=%s reason=failed-keep",
-			hex64(text, id));
-		if (dispatch_delete(d, id, NULL) != 0)
-			dispatch_forget_failed(d, id);
+		/* One that cannot be read just now is looked at again. */
+		if (dispatch_delete(d, id, NULL) == 0)
+			log_info("failed-removed id=%s reason=failed-keep",
+				hex64(text, id));
 	}
 	arm_timer(d);
 }

@@ -247,7 +247,7 @@ void dispatch_remember_failed(
 	struct dispatch *d, const struct failed_message *f);
 void dispatch_forget_failed(struct dispatch *d, uint64_t id);
 /* failed/ is kept for failed-keep; what is older goes. */
-void dispatch_on_failed_timer(evutil_socket_t fd, short what, void *arg);
+void dispatch_look_at_failed(struct dispatch *d);
 void dispatch_free_failed(struct dispatch *d);
 
 /* dispatch_send.c: */

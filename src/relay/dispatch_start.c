@@ -321,6 +321,7 @@ static void on_take_up(evutil_socket_t fd, short what, void *arg)
 	}
 	d->taken_up = true;
 	forget_files(d);
+	dispatch_look_at_failed(d);
 	/* A body that something we could not read may name is not left over. */
 	if (!d->blind)
 		journal_reader_sweep_bodies(d->journal);
@@ -460,12 +461,19 @@ static void on_late_timer(evutil_socket_t fd, short what, void *arg)
 	dispatch_retry_jobs(arg);
 }
 
+static void on_failed_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	dispatch_look_at_failed(arg);
+}
+
 static void make_events(struct dispatch *d)
 {
 	d->settle = event_new(d->base, -1, 0, dispatch_on_settle, d);
 	d->due = evtimer_new(d->base, dispatch_on_settle, d);
 	d->take_up = event_new(d->base, -1, 0, on_take_up, d);
-	d->failed_timer = evtimer_new(d->base, dispatch_on_failed_timer, d);
+	d->failed_timer = evtimer_new(d->base, on_failed_timer, d);
 	d->late_timer = evtimer_new(d->base, on_late_timer, d);
 	if (d->settle == NULL || d->due == NULL || d->take_up == NULL ||
 		d->failed_timer == NULL || d->late_timer == NULL)

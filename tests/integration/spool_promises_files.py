@@ -3,6 +3,7 @@ record is done with, and a message on its way between them is always shown."""
 import errno
 import os
 import re
+import time
 
 from lib.control import Refused
 from lib.daemon import wait_for
@@ -13,6 +14,7 @@ from lib.smtpclient import message
 
 LATER = "451 4.3.0 Later"
 NO_SUCH = "550 5.1.1 No such user"
+DAY = 24 * 3600
 LARGE = base64_lines(1, 150000)
 
 
@@ -394,6 +396,28 @@ def a_damaged_one_outlives_failed_keep_until_it_is_deleted(t):
         daemon.stop()
     daemon.start()
     stays_so(t, fake, daemon, ident, legible=False)
+
+
+@scenario
+def what_failed_long_ago_goes_at_a_start(t):
+    """Not what failed while the clock was not yet set."""
+    fake = t.fake()
+    fake.rule("RCPT", NO_SUCH)
+    daemon = t.daemon(fake, failed_keep="2d").start()
+    idents = [daemon.send(message(body=LARGE), sender="") for _ in range(3)]
+    wait_for(lambda: len(daemon.queue(failed=True)) == 3, 20, "all failed")
+    daemon.stop()
+    now = time.time()
+    for ident, age in zip(idents, (3 * DAY, DAY, now - 100)):
+        os.utime(path_of(daemon, "failed", ident), (now - age, now - age))
+    daemon.start()
+    wait_for(lambda: not os.path.exists(
+        path_of(daemon, "failed", idents[0])), 20, "the end of the first")
+    daemon.wait_log("failed-removed id=%s" % idents[0])
+    wait_for(lambda: len(os.listdir(path_of(daemon, "large"))) == 4, 20,
+             "two bodies, and two in stock")
+    t.equal(sorted(x["id"] for x in daemon.queue(failed=True)),
+            sorted(idents[1:]), "those that stay")
 
 
 @scenario
