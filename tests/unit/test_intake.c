@@ -390,13 +390,16 @@ static void chunks(void **state)
 	fixture_expect(&f,
 		"BDAT 24 LAST\r\nMAIL FROM:<>\r\nQUIT\r\nRSETNOOP\r\n",
 		"503/5.5.1 250/2.0.0");
-	fixture_expect(&f, BEGIN "BDAT 1\r\nxDATA\r\nRSET\r\n",
-		"250/2.1.0 250/2.1.5 250/2.0.0 503/5.5.1 250/2.0.0");
 	/* too big is known before it comes */
 	fixture_expect(
 		&f, BEGIN "BDAT 99999999999\r\nabc", "250/2.1.0 250/2.1.5");
 	assert_int_equal(fake_journal()->drafts, 0);
 	fixture_expect(&f, "BDAT 1 LAST\r\n", "");
+	fixture_close(&f);
+	fixture_open(&f);
+	fixture_connect(&f);
+	fixture_expect(&f, BEGIN "BDAT 1\r\nxDATA\r\n",
+		"250/2.1.0 250/2.1.5 250/2.0.0 503/5.5.1.");
 	fixture_close(&f);
 }
 

@@ -127,7 +127,8 @@ static const struct row {
 	{NEVER, "AUTH LOGIN\r\n", "502/5.5.1"},
 	/* of users, what is no password at all */
 	{KNOWN, MAIL, "530/5.7.0"},
-	{KNOWN, MAIL RCPT "DATA\r\n", "530/5.7.0 503/5.5.1 503/5.5.1"},
+	{KNOWN, MAIL RCPT, "530/5.7.0 503/5.5.1"},
+	{KNOWN, "DATA\r\n", "503/5.5.1"},
 	{KNOWN, "AUTH PLAIN x\r\n", "501/5.5.2"},
 	{KNOWN, "AUTH PLAIN\r\n*\r\n" MAIL, "334 501/5.0.0 530/5.7.0"},
 	{KNOWN, "AUTH LOGIN\r\nNO!\r\n", "334 501/5.5.2"},
