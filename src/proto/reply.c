@@ -81,6 +81,16 @@ static size_t cut_at(const char *text, size_t len, size_t room)
 	return room;
 }
 
+/* True when the text so far ends in the midst of "<https://...>": Gmail breaks
+ * long addresses between lines, and people are to open them. */
+static bool ends_within_url(const char *text)
+{
+	const char *at = strrchr(text, '<');
+
+	return at != NULL && strncmp(at + 1, "http", 4) == 0 &&
+	       strpbrk(at, "> ") == NULL;
+}
+
 static void add_text(struct reply *r, const char *text, size_t len)
 {
 	size_t have = strlen(r->text), i;
@@ -93,7 +103,7 @@ static void add_text(struct reply *r, const char *text, size_t len)
 		len--;
 	if (len == 0 || have + 1 >= REPLY_TEXT_MAX)
 		return;
-	if (have > 0)
+	if (have > 0 && !ends_within_url(r->text))
 		r->text[have++] = ' ';
 	len = cut_at(text, len, REPLY_TEXT_MAX - have);
 	for (i = 0; i < len; i++)

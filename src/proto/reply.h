@@ -19,8 +19,9 @@
 struct reply {
 	int code;                              /* 200-599; 0: none yet */
 	char enhanced[REPLY_ENHANCED_MAX + 1]; /* of the last line, or "" */
-	char text[REPLY_TEXT_MAX + 1]; /* all lines, joined by a space, without
-					  codes; control bytes are spaces */
+	char text[REPLY_TEXT_MAX + 1]; /* all lines, joined by a space, but not
+					  within <http...>, without codes;
+					  control bytes are spaces */
 	unsigned lines;
 	bool complete;
 };

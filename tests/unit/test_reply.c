@@ -56,6 +56,20 @@ static const struct vector {
 		"Username and Password not accepted. For more information, go "
 		"to https://support.google.com/mail/?p=BadCredentials x - "
 		"gsmtp"},
+	/* an address broken in the middle can be opened again */
+	{"534-5.7.14 <https://accounts.google.com/signin/continue?sarp=1&plt=AK\n"
+	 "534-5.7.14 gnsbu\n"
+	 "534-5.7.14 x_-Q> Please log in via your web browser and\n"
+	 "534-5.7.14 then try again.\n"
+	 "534 5.7.14  https://support.google.com/mail/answer/78754\n",
+		534, 5, "5.7.14",
+		"<https://accounts.google.com/signin/continue?sarp=1&plt=AK"
+		"gnsbux_-Q> Please log in via your web browser and then try "
+		"again. https://support.google.com/mail/answer/78754"},
+	{"550-a <b@c.org\n550 d>\n", 550, 2, "", "a <b@c.org d>"},
+	{"550-a <https://c.org d\n550 e>\n", 550, 2, "",
+		"a <https://c.org d e>"},
+	{"550-a <http://c.org>\n550 e\n", 550, 2, "", "a <http://c.org> e"},
 	{"334 VXNlcm5hbWU6\n", 334, 1, "", "VXNlcm5hbWU6"},
 	{"334 \n", 334, 1, "", ""},
 	{"421-4.7.0 Try again later, closing connection. (EHLO)\n"
