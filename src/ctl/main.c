@@ -63,7 +63,7 @@ static const struct command {
 		"use it again, at once"},
 	{"", "clients", ctl_clients, 0, 0, 0, "",
 		"who sends by this relay, and what each does wrong"},
-	{"", "reload", ctl_reload, OPT_TIMEOUT, 0, 0, "",
+	{"", "reload", ctl_reload, OPT_TIMEOUT, 0, 0, "[--timeout SECONDS]",
 		"read the configuration and credentials again"},
 	{"", "test", ctl_test, OPT_TIMEOUT, 1, 1, "ADDRESS [--timeout SECONDS]",
 		"send a message and watch it arrive at Gmail"},
@@ -75,7 +75,7 @@ static const struct command {
 		"[--spool DIR] [--failed] DIR",
 		"write what is not delivered as files"},
 	{"", "certificate", ctl_certificate, OPT_DAYS | OPT_NAME | OPT_RSA, 1,
-		1, "[--name NAME]... FILE",
+		1, "[--name NAME]... [--days N] [--rsa] FILE",
 		"make FILE.pem and FILE.key for clients"},
 	{"", "password", ctl_password, 0, 1, 1, "NAME",
 		"make a line for the users file"},
@@ -153,6 +153,15 @@ struct client *ctl_open(struct ctl *ctl)
 
 /* --- usage --------------------------------------------------------------- */
 
+static void print_command(FILE *to, const char *left, const char *help)
+{
+	enum { COLUMN = 42 };
+
+	fprintf(to, "  %-*s%s%*s %s\n", COLUMN, left,
+		strlen(left) > COLUMN ? "\n" : "",
+		strlen(left) > COLUMN ? COLUMN + 2 : 0, "", help);
+}
+
 static void print_help(FILE *to)
 {
 	char left[100];
@@ -166,9 +175,9 @@ static void print_help(FILE *to)
 			commands[i].verb,
 			commands[i].arguments[0] != '\0' ? " " : "",
 			commands[i].arguments);
-		fprintf(to, "  %-42s %s\n", left, commands[i].help);
+		print_command(to, left, commands[i].help);
 	}
-	fprintf(to, "  %-42s %s\n", "help", "this text");
+	print_command(to, "help", "this text");
 	fputs("\n-c FILE    configuration, by default " SYSCONFDIR
 	      "/gmrelayd/gmrelayd.conf\n"
 	      "-s SOCKET  control socket, by default as configured\n"
@@ -279,9 +288,9 @@ static enum ctl_status read_args(struct ctl *ctl, const struct command *command,
 	if (out->count >= command->min &&
 		(command->max < 0 || out->count <= command->max))
 		return CTL_FINE;
-	return ctl_misused(ctl, "usage: gmrelayctl %s%s%s %s", command->group,
+	return ctl_misused(ctl, "usage: gmrelayctl %s%s%s%s%s", command->group,
 		command->group[0] != '\0' ? " " : "", command->verb,
-		command->arguments);
+		command->arguments[0] != '\0' ? " " : "", command->arguments);
 }
 
 static const struct command *find_command(int argc, char **argv, int *used_out)

@@ -11,6 +11,8 @@ from lib.harness import main, scenario, wait_for
 from lib.mail import without_received
 from lib.smtpclient import message
 
+MANUAL = os.path.join(os.environ.get("top_srcdir") or os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "../.."), "man/gmrelayctl.8")
 REFUSED = "550 5.1.1 no such user"
 
 
@@ -98,6 +100,17 @@ def help_names_every_command(t):
                  "account resume", "clients", "reload", "test", "doctor",
                  "spool check", "spool export"):
         t.true(re.search(r"(?m)^  %s " % word, text), "help on %s" % word)
+    with open(MANUAL, encoding="utf-8") as file:
+        manual = re.findall(r"(?m)^\.It Cm (.*)", file.read())
+    t.true(len(manual) >= 20, "commands in the manual: %r" % manual)
+    for line in manual:
+        command = re.match(r"\w+(?: (?:%s)\b)?" % "|".join((
+            "list", "show", "cat", "hold", "release", "retry", "delete",
+            "flush", "pause", "resume", "check", "export")), line)[0]
+        said = re.search(r"(?m)^  %s\b.*" % command, text)[0]
+        for option in re.findall(r"Fl \\-(\w+)", line):
+            t.true("--" + option in said, "help on %s: --%s" % (
+                command, option))
 
 
 @scenario
