@@ -27,6 +27,10 @@ int rights_begin(struct rights *r)
 		return -1;
 	if (rights_lower(r) != 0)
 		return -1;
+	/* the one variable that the library would read for us: the time zone
+	 * is the machine's, as sendmail has it */
+	if (!r->trusted)
+		unsetenv("TZ");
 	return fill_stdio();
 }
 

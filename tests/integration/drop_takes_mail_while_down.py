@@ -398,6 +398,9 @@ def the_program_gives_its_rights_to_nobody(t):
     for hostile in ({"GMRELAY_DROP": "/tmp", "GMRELAY_SUBMIT": "/x"},
                     {"GMRELAY_CTL": "/bin/sh"}, {"TZ": "/etc/shadow"}, {"TMPDIR": sendmail.drop}):
         sendmail.ok(TO, text=TEXT, env=hostile)
+    sendmail.ok(TO, text=b"Subject: zone\n\nx\n", env={"TZ": "XYZ-11:17"})
+    got = daemon.fake.wait_messages(5)[4]
+    t.true("+1117" not in got.header("Date")[0], got.header("Date")[0])
     # what it runs has the user's group alone
     fake_ctl = t.path("ctl-shows-ids")
     with open(fake_ctl, "w", encoding="ascii") as out:
