@@ -246,6 +246,7 @@ integration_tests = \
 	tests/integration/kill_roles_lose_nothing.py \
 	tests/integration/lan_logins.py \
 	tests/integration/lan_tls.py \
+	tests/integration/lessons_of_other_servers.py \
 	tests/integration/limits_at_the_door.py \
 	tests/integration/local_names_reach_people.py \
 	tests/integration/logs_hold_no_secret.py \

@@ -350,7 +350,8 @@ static bool take_line(struct upstream *u)
 			upstream_offer_line(&u->offer, line.text, line.len);
 	}
 	evbuffer_drain(input, line.used);
-	if (rc < 0 || got < 0) {
+	/* not read to its end: it may have none */
+	if (rc < 0 || got < 0 || u->splitter.skipping) {
 		upstream_break(u,
 			"what the server answers to %s is no SMTP reply",
 			upstream_awaited(u));

@@ -72,6 +72,10 @@ refusal("an_answer_injected_behind_the_220", offers(
            "starttls"))
 refusal("certificate_of_another_host", offers(certificate="wrong_name"),
         words=CERTIFICATE)
+refusal("certificate_with_the_name_in_cn", offers(certificate="name_in_cn"),
+        words=CERTIFICATE)
+refusal("certificate_with_a_nul_in_its_name",
+        offers(certificate="nul_in_name"), words=CERTIFICATE)
 refusal("certificate_expired", offers(certificate="expired"),
         words=CERTIFICATE)
 refusal("certificate_of_an_unknown_authority",

@@ -3,6 +3,7 @@
 EXTRA_DIST += \
 	tests/lint/conf_vs_man.py \
 	tests/lint/includes.py \
+	tests/lint/lessons.py \
 	tests/lint/limits.py \
 	tests/lint/log_vs_man.py \
 	tests/lint/queue.h \

@@ -32,6 +32,8 @@ class Pki:
     expired      right in all but time
     unknown_ca   right, from an authority nobody was told of
     self_signed  by itself
+    name_in_cn   the right name, but in CN, where it is none (RFC 6125)
+    nul_in_name  the right name, a NUL, and another one behind it
     """
 
     def __init__(self, folder):
@@ -75,7 +77,15 @@ class Pki:
 
     def _make_pair(self, kind):
         certificate, key = self.path(kind + ".pem"), self.path(kind + ".key")
-        names = "DNS:elsewhere.example" if kind == "wrong_name" else NAMES
+        names, subject = NAMES, "/CN=throw-away " + kind
+        if kind in ("wrong_name", "name_in_cn"):
+            names = "DNS:elsewhere.example"
+        if kind == "name_in_cn":
+            subject = "/CN=localhost"
+        if kind == "nul_in_name":
+            name = b"localhost\0.elsewhere.example"
+            names = "DER:" + (bytes([0x30, len(name) + 2, 0x82, len(name)]) +
+                              name).hex(":")
         if kind == "self_signed":
             self._run("req", "-x509", *KEY, "-keyout", key, "-out",
                       certificate, "-days", "30", "-subj", "/CN=localhost",
@@ -83,7 +93,7 @@ class Pki:
             return certificate, key
         request, extra = self.path(kind + ".req"), self.path(kind + ".ext")
         self._run("req", *KEY, "-keyout", key, "-out", request,
-                  "-subj", "/CN=throw-away " + kind)
+                  "-subj", subject)
         with open(extra, "w") as out:
             out.write("subjectAltName=%s\nbasicConstraints=CA:FALSE\n" % names)
         when = []

@@ -4,6 +4,8 @@ knows no mercy."""
 import re
 
 LINE_MAX = 512
+# a quoted local part may hold anything but a control character (RFC 5321 4.1.2)
+PATH = rb"(?:\"(?:\\.|[^\"\\])*\"@[^<>\" ]+|[^<>\" ]+)"
 
 
 class Wire:
@@ -38,11 +40,12 @@ class Wire:
         self.command(line)
 
     def command(self, line):
-        if match := re.fullmatch(rb"MAIL FROM:<([^<>]*)>( [!-~]+)*", line):
+        if match := re.fullmatch(rb"MAIL FROM:<(" + PATH + rb"?)>( [!-~]+)*",
+                                 line):
             if self.sender is not None:
                 self.complain("MAIL within a transaction")
             self.sender, self.recipients, self.chunks = match[1], [], []
-        elif match := re.fullmatch(rb"RCPT TO:<([^<>]+)>", line):
+        elif match := re.fullmatch(rb"RCPT TO:<(" + PATH + rb")>", line):
             self.recipients.append(match[1])
         elif match := re.fullmatch(rb"BDAT ([0-9]+)( LAST)?", line):
             self.take(int(match[1]), bool(match[2]))
