@@ -123,6 +123,8 @@ libgmrelay_a_SOURCES = \
 	src/receiver/auth.h \
 	src/receiver/brake.c \
 	src/receiver/brake.h \
+	src/receiver/budget.c \
+	src/receiver/budget.h \
 	src/receiver/census.c \
 	src/receiver/census.h \
 	src/receiver/clients.c \

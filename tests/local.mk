@@ -11,6 +11,7 @@ unit_tests = \
 	tests/unit/test_body \
 	tests/unit/test_body_limits \
 	tests/unit/test_brake \
+	tests/unit/test_budget \
 	tests/unit/test_buf \
 	tests/unit/test_census \
 	tests/unit/test_by_id \

@@ -14,6 +14,7 @@
 #include "base/quirk.h"
 #include "base/util.h"
 #include "proto/header.h"
+#include "receiver/budget.h"
 #include "spool/envelope.h"
 
 #include <stdio.h>
@@ -35,6 +36,8 @@ struct intake {
 	struct draft *draft; /* NULL: dropped */
 	uint64_t id;
 	uint64_t size;
+	size_t share; /* of the budget; until the end, since the repaired
+			 header may wait in memory for a file */
 };
 
 static bool has_eight_bit(const char *text, size_t len)
@@ -119,6 +122,11 @@ static void take_header_line(struct intake *in, const char *text, size_t len)
 		intake_refuse(in, RX_HEADER_TOO_LARGE);
 		return;
 	}
+	if (budget_take(in->setup->budget, &in->share, in->header.text.cap) !=
+		0) {
+		intake_refuse(in, RX_NO_MEMORY);
+		return;
+	}
 	if (belongs && !in->header.ended)
 		return;
 	finish_header(in);
@@ -175,6 +183,7 @@ void intake_free(struct intake **inp)
 	draft_free(&in->draft);
 	body_decoder_free(&in->decoder);
 	header_block_free(&in->header);
+	budget_return(in->setup->budget, &in->share);
 	free(in);
 }
 
@@ -229,6 +238,7 @@ void intake_refuse(struct intake *in, enum rx_reply problem)
 	in->disk_error = intake_disk_error(in);
 	draft_free(&in->draft);
 	header_block_free(&in->header);
+	budget_return(in->setup->budget, &in->share);
 }
 
 enum rx_reply intake_problem(const struct intake *in)

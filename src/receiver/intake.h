@@ -26,6 +26,7 @@
 
 #define INTAKE_TLS_MAX 96
 
+struct budget;
 struct envelope;
 struct intake;
 struct sender_policy;
@@ -34,9 +35,10 @@ struct sender_policy;
 struct intake_setup {
 	struct journal *journal;
 	struct draft_callbacks callbacks;
-	struct buf *scratch; /* for the repaired header, during calls alone;
-				made with INTAKE_HEADER_MAX */
-	uint64_t size_max;   /* octets: CRLF lines, no dots, as it came */
+	struct budget *budget; /* for headers that are large */
+	struct buf *scratch;   /* for the repaired header, during calls alone;
+				  made with INTAKE_HEADER_MAX */
+	uint64_t size_max;     /* octets: CRLF lines, no dots, as it came */
 	/* for the Received line: from HELO (CLIENT) by HOST with PROTOCOL
 	 * (TLS) */
 	const char *helo;

@@ -10,12 +10,15 @@
 #include "base/util.h"
 #include "proto/header.h"
 #include "proto/local.h"
+#include "receiver/budget.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-int mail_begin(struct mail *m, const struct command_mail *command)
+int mail_begin(struct mail *m, const struct command_mail *command,
+	struct budget *budget)
 {
+	m->setup.budget = budget;
 	buf_init(&m->local_rcpts, MAIL_LOCAL_RCPTS_MAX);
 	m->env = envelope_new();
 	if (m->env == NULL)
@@ -84,7 +87,9 @@ static enum rx_reply add_one(
 		return RX_RECIPIENT_OK;
 	if (m->env->rcpt_count >= rcpts_max)
 		return RX_TOO_MANY_RCPTS;
-	if (keep_hash(m, hash) != 0 ||
+	m->rcpts_size += sizeof(*m->env->rcpts) + strlen(rcpt->text) + 1;
+	if (budget_take(m->setup.budget, &m->share, m->rcpts_size) != 0 ||
+		keep_hash(m, hash) != 0 ||
 		envelope_add_rcpt(m->env, rcpt->text) != 0)
 		return RX_NO_MEMORY;
 	m->env->smtputf8 |= rcpt->utf8;
@@ -148,6 +153,8 @@ void mail_reset(struct mail *m)
 	intake_free(&m->intake);
 	envelope_free(&m->env);
 	free(m->hashes);
+	if (m->share > 0)
+		budget_return(m->setup.budget, &m->share);
 	memset(m, 0, sizeof(*m));
 }
 

@@ -36,6 +36,8 @@ struct mail {
 	uint32_t *hashes; /* of the recipients, in the envelope's order: one
 			     that comes again is found without comparing all */
 	size_t hash_cap;
+	size_t rcpts_size;      /* about what they take in memory */
+	size_t share;           /* of setup.budget, for them */
 	struct buf local_rcpts; /* "root,scan": what became others */
 	unsigned refused;       /* recipients */
 	enum quirk against;     /* RX_STRICT_TEXT: this is why */
@@ -43,8 +45,10 @@ struct mail {
 	int64_t ended_ms; /* the last byte of the message */
 };
 
-/* Begins a transaction. Returns 0, -1 without memory. */
-int mail_begin(struct mail *m, const struct command_mail *command);
+/* Begins a transaction; budget (borrowed) is for what is large in it. Returns
+ * 0, -1 without memory. */
+int mail_begin(struct mail *m, const struct command_mail *command,
+	struct budget *budget);
 
 /* Adds a recipient, once; one of this machine's becomes those whom it means, or
  * nobody is added. Returns the reply. */

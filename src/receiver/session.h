@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "proto/line.h"
+#include "receiver/budget.h"
 #include "receiver/census.h"
 #include "receiver/clients.h"
 #include "receiver/mail.h"
@@ -115,6 +116,7 @@ struct session_shared {
 	char id_domain[SESSION_HOST_MAX + 1]; /* for Message-IDs */
 	char *turn;                           /* SESSION_TURN_MAX bytes */
 	struct buf scratch;                   /* see struct intake_setup */
+	struct budget budget;                 /* likewise */
 	bool draining;                        /* no new transaction */
 	const struct tls_server *tls;         /* NULL: no certificate */
 	struct logins *logins;                /* NULL: no users */

@@ -25,6 +25,9 @@ AS_MUCH_AS_ALONE = 20
 # a buffer of up to 32 KiB (SESSION_OUTPUT_PAUSE and SESSION_COMMANDS_READ_MAX in
 # receiver/session.h); others cost a few KiB.
 MEMORY_KB = 16 * 1024
+# BUDGET_MAX, and BUDGET_FREE_MAX for each header, in receiver/budget.h; a
+# buffer that grows is in memory twice for a moment
+MEMORY_TRANSACTIONS_KB = MEMORY_KB + 2 * 32 * 1024 + MANY // 2 * 64
 UNREAD = 500
 MEMORY_UNREAD_KB = MEMORY_KB + UNREAD * 64
 
@@ -305,6 +308,47 @@ def a_thousand_messages_half_way(t):
     daemon.wait_queue_empty()
     t.equal([x for x in fake.messages if x.header("Subject") == ["half"]], [],
             "half messages upstream")
+
+
+@scenario
+def headers_and_recipients_without_end(t):
+    """What one client may have, a thousand may not have at once."""
+    def headers(address, tell):
+        field = b"X-Field: " + b"y" * 900 + b"\r\n"
+        socks = []
+        for _ in range(MANY // 2):
+            sock = in_data(address)
+            sock.sendall(field * 560)
+            socks.append(sock)
+        tell()
+        wait_for_ever()
+
+    def recipients(address, tell):
+        flight = b"MAIL FROM:<a@example.org>\r\n" + b"".join(
+            b"RCPT TO:<%03d%s@%s.example.org>\r\n" % (
+                i, b"x" * 60, b".".join([b"y" * 60] * 2))
+            for i in range(999))
+        socks = []
+        for _ in range(MANY // 4):
+            sock = connect(address)
+            sock.sendall(flight)
+            lines = 0  # the greeting and an answer to each
+            while lines < 1001:
+                lines += sock.recv(65536).count(b"\n")
+            socks.append(sock)
+        tell()
+        wait_for_ever()
+
+    _, daemon = ready(t)
+    served(t, daemon, "500 large headers, 250000 recipients",
+           [headers, recipients], MEMORY_TRANSACTIONS_KB)
+    # when that is over there is room again, for one who has a use for it
+    with Client(("127.0.0.1", daemon.port)) as client:
+        client.ehlo()
+        t.wait_for(lambda: client.mail(
+            "a@example.org", ["p%d@example.net" % i for i in range(100)],
+            message(extra=(b"X-Field: " + b"y" * 900 + b"\r\n") * 500)
+        ).code == 250, 30, "a large header is taken")
 
 
 @scenario
