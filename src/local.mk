@@ -190,6 +190,7 @@ libgmrelay_a_SOURCES = \
 	src/relay/dispatch.c \
 	src/relay/dispatch.h \
 	src/relay/dispatch_damaged.c \
+	src/relay/dispatch_digest.c \
 	src/relay/dispatch_disk.c \
 	src/relay/dispatch_failed.c \
 	src/relay/dispatch_hand.c \
@@ -215,6 +216,11 @@ libgmrelay_a_SOURCES = \
 	src/relay/relay.h \
 	src/relay/report.c \
 	src/relay/report.h \
+	src/relay/report_cap.c \
+	src/relay/report_cap.h \
+	src/relay/report_digest.c \
+	src/relay/report_digest.h \
+	src/relay/report_internal.h \
 	src/relay/report_parts.c \
 	src/relay/report_parts.h \
 	src/relay/report_text.c \

@@ -72,6 +72,8 @@ unit_tests = \
 	tests/unit/test_receiver_local \
 	tests/unit/test_reply \
 	tests/unit/test_report \
+	tests/unit/test_report_cap \
+	tests/unit/test_report_digest \
 	tests/unit/test_resolve \
 	tests/unit/test_rfc2047 \
 	tests/unit/test_rfc2047_decode \
@@ -159,6 +161,8 @@ tests_unit_test_ctl_text_SOURCES = tests/unit/test_ctl_text.c \
 	src/ctl/table.c src/ctl/text.c src/ctl/text.h
 report_sample = tests/unit/report_sample.c tests/unit/report_sample.h
 tests_unit_test_report_SOURCES = tests/unit/test_report.c $(report_sample)
+tests_unit_test_report_digest_SOURCES = \
+	tests/unit/test_report_digest.c $(report_sample)
 
 # for tests/integration/report_parses.py
 check_PROGRAMS += tests/unit/report_samples
@@ -273,6 +277,7 @@ integration_tests = \
 	tests/integration/reload_refuses_nobody.py \
 	tests/integration/report_parses.py \
 	tests/integration/reports.py \
+	tests/integration/reports_come_together.py \
 	tests/integration/roles_are_separate.py \
 	tests/integration/sandbox_itself.py \
 	tests/integration/sender_policy.py \

@@ -42,6 +42,7 @@ static void print_queue(const json_t *queue)
 	char oldest[TEXT_SHORT];
 	int64_t failed = json_number(queue, "failed");
 	int64_t unseen = json_number(queue, "failed_unseen");
+	int64_t untold = json_number(queue, "failed_untold");
 
 	printf("queue     %lld waiting, %lld of them being sent, %lld held",
 		(long long)json_number(queue, "queued"),
@@ -57,6 +58,9 @@ static void print_queue(const json_t *queue)
 		printf(", %lld nobody has looked at: gmrelayctl queue list "
 		       "--failed",
 			(long long)unseen);
+	if (untold > 0)
+		printf("; one report will tell of %lld",
+			(long long)untold);
 	putchar('\n');
 }
 

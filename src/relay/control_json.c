@@ -115,8 +115,9 @@ static void add_envelope(json_t *row, const struct envelope *env)
 			     "size", (json_int_t)env->size, "arrived_s",
 			     (json_int_t)env->arrived_s));
 	json_object_update_new(row,
-		json_pack("{s:I,s:I,s:b,s:b,s:b,s:b,s:b}", "attempts",
-			(json_int_t)env->attempts, "waited_ms",
+		json_pack("{s:I,s:I,s:I,s:b,s:b,s:b,s:b,s:b}", "untold",
+			(json_int_t)envelope_count(env, RCPT_FAILED),
+			"attempts", (json_int_t)env->attempts, "waited_ms",
 			(json_int_t)env->waited_ms, "eight_bit", env->eight_bit,
 			"smtputf8", env->smtputf8, "report", env->report,
 			"notified", env->notified, "seen", env->seen));
@@ -180,11 +181,12 @@ json_t *control_json_account(const struct account_info *info)
 
 json_t *control_json_counts(const struct dispatch_counts *counts)
 {
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:b,s:I}", "queued",
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:I}", "queued",
 		(json_int_t)counts->queued, "sending",
 		(json_int_t)counts->sending, "held", (json_int_t)counts->held,
 		"failed", (json_int_t)counts->failed, "failed_unseen",
-		(json_int_t)counts->failed_unseen, "starting", counts->starting,
+		(json_int_t)counts->failed_unseen, "failed_untold",
+		(json_int_t)counts->failed_untold, "starting", counts->starting,
 		"oldest_ms", (json_int_t)counts->oldest_ms);
 }
 

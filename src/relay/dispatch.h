@@ -43,6 +43,7 @@ struct dispatch_counts {
 	size_t held;
 	size_t failed;
 	size_t failed_unseen; /* nobody has looked at them */
+	size_t failed_untold; /* a digest is to tell of them */
 	bool starting;        /* queue/ is not yet read to its end */
 	int64_t oldest_ms; /* since the first of the queued came in; 0: none */
 };

@@ -74,7 +74,7 @@ static void fail(struct dispatch *d, struct message *m, struct envelope *env,
 {
 	const struct report_wish wish = {
 		m, env, content, REPORT_FAILED, advice};
-	uint64_t report_key;
+	uint64_t report_key = 0;
 	struct buf report;
 	size_t i;
 
@@ -82,8 +82,10 @@ static void fail(struct dispatch *d, struct message *m, struct envelope *env,
 	for (i = 0; i < env->rcpt_count; i++)
 		if (env->rcpts[i].state == RCPT_PENDING)
 			env->rcpts[i].state = RCPT_FAILED;
-	report_key = dispatch_report(d, &wish, &report);
-	dispatch_mark_reported(env);
+	if (dispatch_report_now(d, env, REPORT_FAILED, advice)) {
+		report_key = dispatch_report(d, &wish, &report);
+		dispatch_mark_reported(env);
+	}
 	dispatch_fail(d, m, env, content, &report, report_key);
 }
 

@@ -348,6 +348,7 @@ void dispatch_fail(struct dispatch *d, struct message *m, struct envelope *env,
 	job->remove_from = m->place.segment == NULL ? DISK_QUEUE : DISK_NONE;
 	job->gave_up.id = m->id;
 	job->gave_up.failed_s = clock_wall_s();
+	job->gave_up.told_key = dispatch_report_key(d, env);
 	job->after = after_fail;
 	must_print(env, content, job);
 	disk_job_submit(job);

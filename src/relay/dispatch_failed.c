@@ -37,6 +37,7 @@ struct failed_message *dispatch_failed_above(
 static void remove_failed(struct dispatch *d, struct failed_message *f)
 {
 	d->failed_unseen -= !f->seen;
+	d->failed_untold -= f->told_key != 0;
 	by_id_remove(&d->failed, &f->by_id);
 	free(f);
 }
@@ -47,6 +48,18 @@ static void arm_timer(struct dispatch *d)
 
 	if (d->failed.count > 0 && !evtimer_pending(d->failed_timer, NULL))
 		evtimer_add(d->failed_timer, &delay);
+}
+
+void dispatch_await_digest(struct dispatch *d, const struct failed_message *f)
+{
+	const int64_t now = clock_boot_ms();
+	int64_t left =
+		REPORT_CAP_HOUR_MS - (clock_wall_s() - f->failed_s) * 1000;
+
+	if (left > REPORT_CAP_HOUR_MS)
+		left = REPORT_CAP_HOUR_MS;
+	report_cap_wait(d->cap, f->told_key, now, now + (left > 0 ? left : 0));
+	dispatch_arm_digest(d);
 }
 
 void dispatch_remember_failed(
@@ -60,6 +73,9 @@ void dispatch_remember_failed(
 		remove_failed(d, old);
 	by_id_add(&d->failed, &kept->by_id);
 	d->failed_unseen += !kept->seen;
+	d->failed_untold += kept->told_key != 0;
+	if (kept->told_key != 0)
+		dispatch_await_digest(d, kept);
 	arm_timer(d);
 	d->on_change(d->change_arg);
 }
@@ -94,7 +110,8 @@ void dispatch_look_at_failed(struct dispatch *d)
 
 	while ((f = dispatch_failed_above(d, id)) != NULL) {
 		id = f->id;
-		if (f->busy || f->damaged || !is_kept_long_enough(d, f))
+		if (f->busy || f->damaged || f->told_key != 0 ||
+			!is_kept_long_enough(d, f))
 			continue;
 		/* One that cannot be read just now is looked at again. */
 		if (dispatch_delete(d, id, NULL) == 0)

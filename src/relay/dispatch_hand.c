@@ -31,6 +31,7 @@ void dispatch_counts(const struct dispatch *d, struct dispatch_counts *out)
 	out->held = d->held;
 	out->failed = d->failed.count;
 	out->failed_unseen = d->failed_unseen;
+	out->failed_untold = d->failed_untold;
 	out->starting = !d->taken_up;
 	out->oldest_ms = (now_s - since_s) * 1000;
 }

@@ -2,9 +2,10 @@
  * dispatch_internal.h - shared by the files of dispatch: dispatch.c (taking
  *          up, due, listing), dispatch_send.c (transactions and what became of
  *          them; a verdict is dispatch_verdict.c's), dispatch_report.c (who is
- *          told), dispatch_damaged.c (what is damaged on disk), dispatch_disk.c
- *          (what is written), dispatch_failed.c (what is in failed/),
- *          dispatch_hand.c (what people ask for).
+ *          told), dispatch_digest.c (of many at once), dispatch_damaged.c (what
+ *          is damaged on disk), dispatch_disk.c (what is written),
+ *          dispatch_failed.c (what is in failed/), dispatch_hand.c (what people
+ *          ask for).
  */
 #ifndef GMRELAY_RELAY_DISPATCH_INTERNAL_H
 #define GMRELAY_RELAY_DISPATCH_INTERNAL_H
@@ -15,6 +16,7 @@
 #include "relay/by_id.h"
 #include "relay/dispatch.h"
 #include "relay/report.h"
+#include "relay/report_cap.h"
 #include "relay/resolve.h"
 #include "relay/schedule.h"
 #include "spool/journal_read.h"
@@ -79,7 +81,10 @@ struct failed_message {
 		struct by_id by_id; /* in d->failed */
 		uint64_t id;        /* the same: its first member */
 	};
-	int64_t failed_s; /* wall clock */
+	int64_t failed_s;  /* wall clock */
+	uint64_t told_key; /* who is to be told of it (report_cap_key());
+			      0: nobody, or it has been done */
+	bool in_digest;    /* the one under way tells of it */
 	bool seen;
 	bool damaged; /* the file cannot be read: it stays until a person
 			 deletes it */
@@ -191,7 +196,11 @@ struct dispatch {
 	struct by_id_tree messages;
 	struct by_id_tree failed;
 	size_t failed_unseen;
+	size_t failed_untold;
 	struct event *failed_timer;
+	struct report_cap *cap;
+	struct event *digest_timer;
+	bool in_digest; /* one is under way */
 
 	size_t sending;
 	size_t held;
@@ -246,6 +255,9 @@ struct failed_message *dispatch_failed_above(
 void dispatch_remember_failed(
 	struct dispatch *d, const struct failed_message *f);
 void dispatch_forget_failed(struct dispatch *d, uint64_t id);
+/* A digest is to tell of it within an hour of its failure, also when the relay
+ * was started anew meanwhile, and whatever the clock on the wall says. */
+void dispatch_await_digest(struct dispatch *d, const struct failed_message *f);
 /* failed/ is kept for failed-keep; what is older goes. */
 void dispatch_look_at_failed(struct dispatch *d);
 void dispatch_free_failed(struct dispatch *d);
@@ -273,8 +285,26 @@ struct report_wish {
  * where nobody can be told, or the report is queued already. Returns its id. */
 uint64_t dispatch_report(
 	struct dispatch *d, const struct report_wish *wish, struct buf *out);
+/* Whether a report about env may go out on its own just now. Otherwise, those
+ * who failed stay RCPT_FAILED, to be told of later: when the message is in
+ * failed/, by a digest. Counts it, and logs what is put off. */
+bool dispatch_report_now(struct dispatch *d, const struct envelope *env,
+	enum report_kind kind, const char *advice);
+/* Of whom somebody is still to be told; 0: nobody. */
+uint64_t dispatch_report_key(
+	const struct dispatch *d, const struct envelope *env);
+/* Puts envelope and report into a queue file's form. Of *r only addresses, id
+ * and time count. Touches nothing else: the mover uses it. */
+int dispatch_print_report(const struct report *r, const char *account,
+	const struct buf *message, struct buf *out, struct err *err);
 /* Who failed has been told of by it. */
 void dispatch_mark_reported(struct envelope *env);
+
+/* dispatch_digest.c: */
+
+/* Sets the timer for the next digest. */
+void dispatch_arm_digest(struct dispatch *d);
+void dispatch_on_digest_timer(evutil_socket_t fd, short what, void *arg);
 
 /* dispatch_damaged.c: */
 

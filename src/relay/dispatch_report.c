@@ -13,34 +13,44 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Puts envelope and report into a queue file's form. */
-static int print_report(
-	const struct report *r, struct buf *out, struct err *err)
+int dispatch_print_report(const struct report *r, const char *account,
+	const struct buf *message, struct buf *out, struct err *err)
 {
-	struct envelope *about = envelope_new();
-	struct buf message;
+	struct envelope *env = envelope_new();
 	int rc = -1;
 
-	buf_init(&message, REPORT_SIZE_MAX);
-	if (about == NULL || envelope_add_rcpt(about, r->to) != 0) {
+	if (env == NULL || envelope_add_rcpt(env, r->to) != 0) {
 		err_set(err, ERR_SYSTEM, "out of memory");
-	} else if (report_write(r, &message, err) == 0) {
-		about->id = r->id;
-		about->arrived_s = r->now_s;
-		about->report = true;
+	} else {
+		env->id = r->id;
+		env->arrived_s = r->now_s;
+		env->report = true;
 		/* What it needs itself, not what it tells of. */
-		about->smtputf8 = about->eight_bit =
+		env->smtputf8 = env->eight_bit =
 			!string_is_ascii(r->to) || !string_is_ascii(r->from);
-		about->size = message.len;
-		snprintf(about->client, sizeof(about->client), "gmrelayd");
-		memcpy(about->account, r->original->account,
-			sizeof(about->account));
-		rc = envelope_print(about, out) |
-		     buf_add(out, message.data, message.len);
+		env->size = message->len;
+		snprintf(env->client, sizeof(env->client), "gmrelayd");
+		snprintf(env->account, sizeof(env->account), "%s", account);
+		rc = envelope_print(env, out) |
+		     buf_add(out, message->data, message->len);
 		if (rc != 0)
 			err_set(err, ERR_LIMIT, "the report is too long");
 	}
-	envelope_free(&about);
+	envelope_free(&env);
+	return rc;
+}
+
+static int print_report(
+	const struct report *r, struct buf *out, struct err *err)
+{
+	struct buf message;
+	int rc;
+
+	buf_init(&message, REPORT_SIZE_MAX);
+	rc = report_write(r, &message, err);
+	if (rc == 0)
+		rc = dispatch_print_report(
+			r, r->original->account, &message, out, err);
 	buf_free(&message);
 	return rc;
 }
@@ -105,6 +115,42 @@ uint64_t dispatch_report(
 		buf_clear(out);
 	}
 	return report.id;
+}
+
+bool dispatch_report_now(struct dispatch *d, const struct envelope *env,
+	enum report_kind kind, const char *advice)
+{
+	struct log_text address;
+	struct address scratch;
+	const char *to = report_recipient(env, d->names, &scratch);
+	char id[HEX64_SIZE];
+
+	/* Nobody is told, which is not to be put off. */
+	if (to == NULL || gmail_means_loop(advice) ||
+		report_cap_take(
+			d->cap, report_cap_key(d->cap, to), clock_boot_ms()))
+		return true;
+	if (kind == REPORT_FAILED)
+		log_info("report-later id=%s to=%s", hex64(id, env->id),
+			log_text(&address, to));
+	else
+		log_info("no-notice id=%s to=%s reason=\"%d reports went there "
+			 "within an hour\"",
+			hex64(id, env->id), log_text(&address, to),
+			REPORT_CAP_SINGLES);
+	return false;
+}
+
+uint64_t dispatch_report_key(
+	const struct dispatch *d, const struct envelope *env)
+{
+	struct address scratch;
+	const char *to;
+
+	if (envelope_count(env, RCPT_FAILED) == 0)
+		return 0;
+	to = report_recipient(env, d->names, &scratch);
+	return to != NULL ? report_cap_key(d->cap, to) : 0;
 }
 
 void dispatch_mark_reported(struct envelope *env)

@@ -216,6 +216,7 @@ static void finish(struct dispatch *d, struct attempt *t, struct verdict *v)
 			      envelope_count(env, RCPT_REPORTED) >
 		      0;
 	uint64_t report_key = 0;
+	const char *advice;
 	struct buf report;
 	struct said said;
 
@@ -234,11 +235,41 @@ static void finish(struct dispatch *d, struct attempt *t, struct verdict *v)
 	dispatch_tell(d, m->id, "failed", said.words, true);
 	if (env->reason == NULL && said.words[0] != '\0')
 		(void)envelope_set_reason(env, said.words);
-	if (envelope_count(env, RCPT_FAILED) > 0)
-		report_key = write_report(
-			d, t, REPORT_FAILED, verdict_advice(v, env), &report);
-	dispatch_mark_reported(env);
+	advice = verdict_advice(v, env);
+	if (envelope_count(env, RCPT_FAILED) > 0 &&
+		dispatch_report_now(d, env, REPORT_FAILED, advice)) {
+		report_key = write_report(d, t, REPORT_FAILED, advice, &report);
+		dispatch_mark_reported(env);
+	}
 	dispatch_fail(d, m, env, t->delivery.content, &report, report_key);
+}
+
+/* A round is over, and somebody still waits. */
+static uint64_t tell_meanwhile(struct dispatch *d, struct attempt *t,
+	const struct verdict *v, struct buf *report)
+{
+	struct envelope *env = t->env;
+	struct address scratch;
+	uint64_t report_key = 0;
+	const char *advice;
+
+	if (envelope_count(env, RCPT_FAILED) > 0) {
+		advice = verdict_advice(v, env);
+		if (!dispatch_report_now(d, env, REPORT_FAILED, advice))
+			return 0;
+		report_key = write_report(d, t, REPORT_FAILED, advice, report);
+		dispatch_mark_reported(env);
+	} else if (!env->notified && !env->report &&
+		   (int64_t)env->waited_ms > d->conf->delay_notice_ms &&
+		   report_recipient(env, d->names, &scratch) != NULL) {
+		/* One that is left out is not made up for: the report comes
+		 * anyhow. */
+		if (dispatch_report_now(d, env, REPORT_DELAYED, v->advice))
+			report_key = write_report(
+				d, t, REPORT_DELAYED, v->advice, report);
+		env->notified = true;
+	}
+	return report_key;
 }
 
 /* Recipients are left: later, or at once in a further transaction. */
@@ -249,7 +280,6 @@ static void go_on(struct dispatch *d, struct attempt *t, struct verdict *v)
 	int64_t wait = any_untried(env) ? 0 : v->retry_ms;
 	const struct said said = verdict_said(v, t, SAID_DEFERRED);
 	uint64_t report_key = 0;
-	struct address scratch;
 	struct buf report;
 
 	buf_init(&report, QUEUE_FILE_MAX);
@@ -259,19 +289,9 @@ static void go_on(struct dispatch *d, struct attempt *t, struct verdict *v)
 			       : "the rest in a further transaction",
 		false);
 	d->counters->relay->deferred += v->refused > 0;
-	if (any_untried(env)) {
-		/* One report a round: who else fails is told of in the same. */
-	} else if (envelope_count(env, RCPT_FAILED) > 0) {
-		report_key = write_report(
-			d, t, REPORT_FAILED, verdict_advice(v, env), &report);
-		dispatch_mark_reported(env);
-	} else if (!env->notified && !env->report &&
-		   (int64_t)env->waited_ms > d->conf->delay_notice_ms &&
-		   report_recipient(env, d->names, &scratch) != NULL) {
-		report_key =
-			write_report(d, t, REPORT_DELAYED, v->advice, &report);
-		env->notified = true;
-	}
+	/* One report a round: who else fails is told of in the same. */
+	if (!any_untried(env))
+		report_key = tell_meanwhile(d, t, v, &report);
 	dispatch_save(d, m, env, t->delivery.content, clock_boot_ms() + wait,
 		&report, report_key);
 }

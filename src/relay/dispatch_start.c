@@ -270,6 +270,7 @@ static void take_up_failed(struct dispatch *d, const struct found_file *found)
 			     ? st.st_mtime
 			     : clock_wall_s();
 	f.seen = env->seen;
+	f.told_key = dispatch_report_key(d, env);
 	dispatch_remember_failed(d, &f);
 	envelope_free(&env);
 }
@@ -320,6 +321,7 @@ static void on_take_up(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	d->taken_up = true;
+	dispatch_arm_digest(d);
 	forget_files(d);
 	dispatch_look_at_failed(d);
 	/* A body that something we could not read may name is not left over. */
@@ -475,8 +477,10 @@ static void make_events(struct dispatch *d)
 	d->take_up = event_new(d->base, -1, 0, on_take_up, d);
 	d->failed_timer = evtimer_new(d->base, on_failed_timer, d);
 	d->late_timer = evtimer_new(d->base, on_late_timer, d);
+	d->digest_timer = evtimer_new(d->base, dispatch_on_digest_timer, d);
 	if (d->settle == NULL || d->due == NULL || d->take_up == NULL ||
-		d->failed_timer == NULL || d->late_timer == NULL)
+		d->failed_timer == NULL || d->late_timer == NULL ||
+		d->digest_timer == NULL)
 		bug("out of memory at the start");
 }
 
@@ -507,6 +511,7 @@ struct dispatch *dispatch_new(
 	STAILQ_INIT(&d->late_jobs);
 	by_id_init(&d->messages);
 	by_id_init(&d->failed);
+	d->cap = report_cap_new();
 	find_hostname(d);
 	make_events(d);
 	d->queue_fd = open_dir(params->spool_fd, "queue", err);
@@ -549,7 +554,7 @@ static void free_slots(struct dispatch *d)
 void dispatch_free(struct dispatch **dp)
 {
 	struct dispatch *d = *dp;
-	struct event *events[5];
+	struct event *events[6];
 	size_t i;
 
 	*dp = NULL;
@@ -566,11 +571,13 @@ void dispatch_free(struct dispatch **dp)
 	events[2] = d->take_up;
 	events[3] = d->failed_timer;
 	events[4] = d->late_timer;
+	events[5] = d->digest_timer;
 	for (i = 0; i < COUNT_OF(events); i++)
 		event_free(events[i]);
 	free_files(&d->queue_found);
 	free_files(&d->failed_found);
 	dispatch_free_failed(d);
+	report_cap_free(&d->cap);
 	close(d->queue_fd);
 	close(d->failed_fd);
 	close(d->large_fd);

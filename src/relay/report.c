@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/util.h"
 #include "proto/header.h"
+#include "relay/report_internal.h"
 #include "relay/report_parts.h"
 #include "relay/report_text.h"
 
@@ -17,16 +18,8 @@
 #include <strings.h>
 
 enum {
-	SUBJECT_MAX = 400, /* octets of the original's */
 	MESSAGE_ID_MAX = 250,
 	READ_SIZE = 4096,
-};
-
-/* What is known of the original message. */
-struct original {
-	struct buf block; /* its header fields, whole lines with CRLF */
-	struct buf subject;
-	struct buf message_id;
 };
 
 /* The report's domain: the host's name where it is one, else the account's. */
@@ -157,7 +150,7 @@ static bool message_id_is_sane(const struct buf *id)
 	return ats == 1 && id->data[1] != '@' && id->data[id->len - 2] != '@';
 }
 
-static void original_read(struct original *o, struct content *content)
+void report_original_read(struct report_original *o, struct content *content)
 {
 	buf_init(&o->block, REPORT_HEADERS_MAX + READ_SIZE);
 	buf_init(&o->subject, REPORT_HEADERS_MAX);
@@ -166,38 +159,30 @@ static void original_read(struct original *o, struct content *content)
 	find_field(&o->block, "Subject", &o->subject);
 	find_field(&o->block, "Message-ID", &o->message_id);
 	trim(&o->subject);
-	cut_words(&o->subject, SUBJECT_MAX);
+	cut_words(&o->subject, REPORT_SUBJECT_MAX);
 	trim(&o->message_id);
 }
 
-static void original_free(struct original *o)
+void report_original_free(struct report_original *o)
 {
 	buf_free(&o->block);
 	buf_free(&o->subject);
 	buf_free(&o->message_id);
 }
 
-static int write_subject(
-	const struct report *r, const struct original *o, struct buf *out)
+static int write_subject(const struct report *r,
+	const struct report_original *o, struct buf *out)
 {
-	struct buf value;
-	int rc;
+	int rc = buf_add_string(
+		out, r->kind == REPORT_DELAYED ? "Delayed: " : "Undelivered: ");
 
-	buf_init(&value, 8 * SUBJECT_MAX);
-	rc = buf_add_string(&value,
-		r->kind == REPORT_DELAYED ? "Delayed: " : "Undelivered: ");
 	if (o->subject.len == 0)
-		rc |= buf_add_string(&value, "(no subject)");
-	else
-		rc |= report_encode_words(
-			&value, o->subject.data, o->subject.len);
-	rc |= report_field(out, "Subject", value.data);
-	buf_free(&value);
-	return rc;
+		return rc | buf_add_string(out, "(no subject)");
+	return rc | report_encode_words(out, o->subject.data, o->subject.len);
 }
 
-static int write_header(
-	const struct report *r, const struct original *o, struct buf *out)
+int report_header(const struct report *r, const char *subject,
+	const char *answered, struct buf *out)
 {
 	char date[64], id[HEX64_SIZE];
 	int rc;
@@ -207,12 +192,12 @@ static int write_header(
 	rc = buf_addf(out, "From: \"Mail delivery on %s\" <%s>\r\n",
 		report_domain(r), r->from);
 	rc |= buf_addf(out, "To: <%s>\r\n", r->to);
-	rc |= write_subject(r, o, out);
+	rc |= report_field(out, "Subject", subject);
 	rc |= buf_addf(out, "Date: %s\r\nMessage-ID: <%s.report@%s>\r\n", date,
 		id, report_domain(r));
-	if (message_id_is_sane(&o->message_id))
+	if (answered != NULL)
 		rc |= buf_addf(out, "In-Reply-To: %s\r\nReferences: %s\r\n",
-			o->message_id.data, o->message_id.data);
+			answered, answered);
 	rc |= buf_addf(out,
 		"Auto-Submitted: auto-replied\r\n"
 		"MIME-Version: 1.0\r\n"
@@ -226,8 +211,22 @@ static int write_header(
 	return rc;
 }
 
-/* A part: boundary, its type, and text in the encoding it needs. */
-static int write_part(const struct report *r, const char *type,
+static int write_header(const struct report *r, const struct report_original *o,
+	struct buf *out)
+{
+	struct buf subject;
+	int rc;
+
+	buf_init(&subject, 8 * REPORT_SUBJECT_MAX);
+	rc = write_subject(r, o, &subject);
+	rc |= report_header(r, subject.data,
+		message_id_is_sane(&o->message_id) ? o->message_id.data : NULL,
+		out);
+	buf_free(&subject);
+	return rc;
+}
+
+int report_part(const struct report *r, const char *type,
 	const struct buf *text, struct buf *out)
 {
 	bool plain = report_is_7bit(text->data, text->len);
@@ -250,24 +249,30 @@ static int write_part(const struct report *r, const char *type,
 		      : report_quoted_printable(out, text->data, text->len));
 }
 
-static int write_parts(
-	const struct report *r, const struct original *o, struct buf *out)
+int report_parts_end(const struct report *r, struct buf *out)
 {
 	char id[HEX64_SIZE];
+
+	return buf_addf(out, "\r\n--=_%s--\r\n", hex64(id, r->id));
+}
+
+static int write_parts(const struct report *r, const struct report_original *o,
+	struct buf *out)
+{
 	struct buf subject, text;
 	int rc;
 
-	buf_init(&subject, 4 * SUBJECT_MAX);
+	buf_init(&subject, 4 * REPORT_SUBJECT_MAX);
 	buf_init(&text, REPORT_SIZE_MAX);
 	rc = report_decode_words(&subject, o->subject.data, o->subject.len);
 	rc |= report_person_text(r, subject.data, &text);
-	rc |= write_part(r, "text/plain", &text, out);
+	rc |= report_part(r, "text/plain", &text, out);
 	buf_clear(&text);
 	rc |= report_status_text(r, &text);
-	rc |= write_part(r, "message/delivery-status", &text, out);
+	rc |= report_part(r, "message/delivery-status", &text, out);
 	if (o->block.len > 0)
-		rc |= write_part(r, "text/rfc822-headers", &o->block, out);
-	rc |= buf_addf(out, "\r\n--=_%s--\r\n", hex64(id, r->id));
+		rc |= report_part(r, "text/rfc822-headers", &o->block, out);
+	rc |= report_parts_end(r, out);
 	buf_free(&text);
 	buf_free(&subject);
 	return rc;
@@ -275,13 +280,13 @@ static int write_parts(
 
 int report_write(const struct report *r, struct buf *out, struct err *err)
 {
-	struct original original;
+	struct report_original original;
 	int rc;
 
-	original_read(&original, r->content);
+	report_original_read(&original, r->content);
 	rc = write_header(r, &original, out);
 	rc |= write_parts(r, &original, out);
-	original_free(&original);
+	report_original_free(&original);
 	if (rc != 0)
 		return err_set(err, ERR_LIMIT, "the report does not fit");
 	return 0;

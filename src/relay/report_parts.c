@@ -177,7 +177,7 @@ static int write_final_recipient(const char *address, struct buf *out)
 	return rc;
 }
 
-static int write_status(
+int report_status_rcpt(
 	const struct report *r, const struct envelope_rcpt *to, struct buf *out)
 {
 	char status[REPLY_ENHANCED_MAX + 1], line[VALUE_MAX], date[64];
@@ -215,16 +215,22 @@ static int write_status(
 	return rc;
 }
 
-int report_status_text(const struct report *r, struct buf *out)
+int report_status_message(const struct report *r, struct buf *out)
 {
-	const struct envelope *env = r->original;
-	char line[VALUE_MAX], date[64];
-	size_t i, written = 0;
-	int rc;
+	char line[VALUE_MAX];
 
 	snprintf(line, sizeof(line), "dns; %s",
 		r->hostname[0] != '\0' ? r->hostname : "localhost");
-	rc = report_field(out, "Reporting-MTA", line);
+	return report_field(out, "Reporting-MTA", line);
+}
+
+int report_status_text(const struct report *r, struct buf *out)
+{
+	const struct envelope *env = r->original;
+	char date[64];
+	size_t i, written = 0;
+	int rc = report_status_message(r, out);
+
 	date_print(env->arrived_s, 0, date, sizeof(date));
 	rc |= report_field(out, "Arrival-Date", date);
 	for (i = 0; i < env->rcpt_count; i++) {
@@ -232,7 +238,7 @@ int report_status_text(const struct report *r, struct buf *out)
 			continue;
 		if (written++ == REPORT_RECIPIENTS_MAX)
 			break;
-		rc |= write_status(r, &env->rcpts[i], out);
+		rc |= report_status_rcpt(r, &env->rcpts[i], out);
 	}
 	return rc;
 }

@@ -1,7 +1,7 @@
 /*
  * report_parts.h - the two parts of a report that say what happened: in words
  *                  for a person, and in fields for programs.
- * Used by:    relay/report.
+ * Used by:    relay/report, relay/report_digest.
  * Pure:       no descriptor, no clock, no log.
  * Source:     RFC 3464, RFC 6533.
  */
@@ -18,5 +18,11 @@ int report_person_text(
 
 /* Appends the body of the message/delivery-status part. Returns 0, -1. */
 int report_status_text(const struct report *r, struct buf *out);
+
+/* Its pieces: what stands about the report itself, and a group about one
+ * recipient, with the empty line before it. Return 0, -1. */
+int report_status_message(const struct report *r, struct buf *out);
+int report_status_rcpt(const struct report *r, const struct envelope_rcpt *to,
+	struct buf *out);
 
 #endif

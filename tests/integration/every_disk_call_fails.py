@@ -2,6 +2,7 @@
 have. No 250 without the disk, nothing lost or cut, nothing sent twice, no role
 dies, and the log says what happened."""
 import errno
+import itertools
 import os
 import re
 import threading
@@ -31,6 +32,7 @@ LIVES = [(who, body) for who in ("ok", "later", "bad")
 # No life of a message takes more calls of one kind than this; beyond, the test
 # itself would be wrong.
 CALLS_MAX = 60
+SERIAL = itertools.count()
 
 
 def key_of(data):
@@ -47,11 +49,12 @@ class Lives:
 
     def _one(self, who, body):
         data = message(body=body)
+        # each has one of its own, so that reports come singly
+        sender = "sender%d@example.org" % next(SERIAL)
         try:
             with Client(("127.0.0.1", self.daemon.port)) as client:
                 client.ehlo()
-                reply = client.mail("sender@example.org",
-                                    [who + "@example.net"], data)
+                reply = client.mail(sender, [who + "@example.net"], data)
         except Refused as refused:
             reply = refused.reply
         self.replies.append(reply.code)

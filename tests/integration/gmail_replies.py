@@ -96,6 +96,10 @@ class Worker:
 
     # -- a case ------------------------------------------------------------
 
+    def sender(self):
+        """One of its own, so that its reports come singly."""
+        return "device@%s.example.org" % self.subject
+
     def run(self, case):
         self.case = case
         self.subject = "case-%d" % next(self.serial)
@@ -121,7 +125,7 @@ class Worker:
             self.set_rule()
         self.sessions = len(fake.sessions)
         self.id = daemon.send(message(subject=self.subject),
-                              [TARGET, OTHER])
+                              [TARGET, OTHER], sender=self.sender())
 
     def set_rule(self):
         self.log_at = len(self.daemon.log_now())
@@ -261,7 +265,7 @@ class Worker:
         def found():
             for x in list(self.fake.messages):
                 if self.id.encode() in x.data and x.header("Auto-Submitted"):
-                    self.t.equal(x.recipients, ["device@example.org"],
+                    self.t.equal(x.recipients, [self.sender()],
                                  "who gets the report")
                     return x
             return None

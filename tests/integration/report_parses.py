@@ -1,4 +1,5 @@
-"""Every kind of report is one that a strict parser takes without a defect."""
+"""Every kind of report is one that a strict parser takes without a defect,
+and of which a person can read what happened and what to do."""
 import email
 import email.policy
 import glob
@@ -49,11 +50,12 @@ def check(t, raw):
 @scenario
 def reports_have_no_defect(t):
     subprocess.run([SAMPLES, t.folder], check=True)
-    files = sorted(glob.glob(os.path.join(t.folder, "*.eml")))
-    t.true(len(files) > 5, "samples")
-    for name in files:
-        with open(name, "rb") as file:
-            check(t, file.read())
+    for kind, count in (("report", 8), ("digest", 3)):
+        files = sorted(glob.glob(os.path.join(t.folder, kind + "-*.eml")))
+        t.true(len(files) >= count, "samples of a %s" % kind)
+        for name in files:
+            with open(name, "rb") as file:
+                check(t, file.read())
 
 
 main()

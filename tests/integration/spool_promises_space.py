@@ -56,7 +56,9 @@ class Sender:
     def one(self, body):
         data = message(body=body)
         who = self.people[len(self.accepted) % len(self.people)]
-        reply = self.client.mail("sender@example.org", [who], data)
+        # each has one of its own, so that reports come singly
+        reply = self.client.mail("sender%d@example.org" % len(self.accepted),
+                                 [who], data)
         if reply.code == 250:
             self.accepted.append((key_of(data), who))
         return reply

@@ -6,6 +6,7 @@
 #include "report_sample.h"
 
 #include "base/util.h"
+#include "relay/report_digest.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -127,10 +128,53 @@ static struct envelope *sample_envelope(const struct report_sample *sample)
 	return env;
 }
 
+static struct content *sample_content(const struct report_sample *sample)
+{
+	struct buf bytes;
+
+	if (sample->message == NULL)
+		return NULL;
+	buf_init(&bytes, 1 << 20);
+	if (buf_add_string(&bytes, sample->message) != 0)
+		abort();
+	return content_of_buf(&bytes, 0);
+}
+
+int report_sample_digest(size_t named, size_t messages, struct buf *out)
+{
+	const struct digest_params params = {
+		.to = "device@example.org",
+		.from = "someone@gmail.com",
+		.id = 0x8877665544332211,
+		.now_s = 1790007200,
+		.messages = messages,
+	};
+	struct digest *digest = digest_new("relay.example.org");
+	struct content *content;
+	struct envelope *env;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < named; i++) {
+		const struct report_sample *sample =
+			&report_samples[i % report_sample_count];
+
+		env = sample_envelope(sample);
+		env->id += i;
+		content = sample_content(sample);
+		digest_add(digest, env, content, 1790003600 + (int64_t)i);
+		content_free(&content);
+		envelope_free(&env);
+	}
+	rc = digest_write(digest, &params, out, NULL);
+	digest_free(&digest);
+	return rc;
+}
+
 int report_sample_write(const struct report_sample *sample, struct buf *out)
 {
 	struct envelope *env = sample_envelope(sample);
-	struct content *content = NULL;
+	struct content *content = sample_content(sample);
 	struct report report = {
 		.kind = sample->kind,
 		.original = env,
@@ -143,15 +187,8 @@ int report_sample_write(const struct report_sample *sample, struct buf *out)
 		.expire_s = sample->expire_s,
 		.advice = sample->advice,
 	};
-	struct buf bytes;
 	int rc;
 
-	if (sample->message != NULL) {
-		buf_init(&bytes, 1 << 20);
-		if (buf_add_string(&bytes, sample->message) != 0)
-			abort();
-		content = content_of_buf(&bytes, 0);
-	}
 	report.content = content;
 	rc = report_write(&report, out, NULL);
 	content_free(&content);

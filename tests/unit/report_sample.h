@@ -35,4 +35,8 @@ extern const size_t report_sample_count;
 /* Writes the report of the sample. Returns what report_write() does. */
 int report_sample_write(const struct report_sample *sample, struct buf *out);
 
+/* Writes a digest that names all samples, over and over, until named messages
+ * are named, and is about so many. Returns what digest_write() does. */
+int report_sample_digest(size_t named, size_t messages, struct buf *out);
+
 #endif
