@@ -32,7 +32,8 @@ static bool needs_person(const json_t *status)
 		if (account_needs_person(json_array_get(accounts, i)))
 			return true;
 	return json_number(json_object_get(status, "queue"), "failed_unseen") >
-	       0;
+		       0 ||
+	       json_number(json_object_get(status, "drop"), "refused") > 0;
 }
 
 /* --- status -------------------------------------------------------------- */
@@ -59,9 +60,29 @@ static void print_queue(const json_t *queue)
 		       "--failed",
 			(long long)unseen);
 	if (untold > 0)
-		printf("; one report will tell of %lld",
-			(long long)untold);
+		printf("; one report will tell of %lld", (long long)untold);
 	putchar('\n');
+}
+
+/* Left by the sendmail command; mostly there is nothing. */
+static void print_drop(const json_t *drop)
+{
+	const char *more = json_flag(drop, "more") ? "at least " : "";
+	int64_t waiting = json_number(drop, "waiting");
+	int64_t refused = json_number(drop, "refused");
+	char oldest[TEXT_SHORT];
+
+	if (json_is_null(drop))
+		printf("drop      cannot be read: see the log\n");
+	if (waiting > 0)
+		printf("drop      %s%lld left by the sendmail command wait to "
+		       "be taken in, the oldest for %s\n",
+			more, (long long)waiting,
+			text_span(oldest, json_number(drop, "oldest_ms")));
+	if (refused > 0)
+		printf("drop      %s%lld set aside in the spool's drop/, as "
+		       "NAME.refused: the log says why; delete them when seen\n",
+			more, (long long)refused);
 }
 
 static void print_counters(const json_t *counters)
@@ -124,6 +145,7 @@ static void print_status(const struct ctl *ctl, const json_t *status)
 	text_put(stdout, json_text(status, "version"));
 	printf(" is running\n");
 	print_queue(json_object_get(status, "queue"));
+	print_drop(json_object_get(status, "drop"));
 	print_counters(json_object_get(status, "counters"));
 	for (i = 0; i < json_array_size(accounts); i++)
 		print_account(ctl, json_array_get(accounts, i));

@@ -42,6 +42,7 @@ struct control {
 	struct event_base *base;
 	const struct role *role;
 	struct dispatch *dispatch;
+	const struct drop *drop; /* NULL: cannot be read */
 	struct evconnlistener *listener;
 	struct event *resume;
 	struct control_client *clients;
@@ -52,6 +53,11 @@ struct control {
 struct dispatch *control_client_dispatch(const struct control_client *c)
 {
 	return c->control->dispatch;
+}
+
+const struct drop *control_client_drop(const struct control_client *c)
+{
+	return c->control->drop;
 }
 
 struct event_base *control_client_base(const struct control_client *c)
@@ -342,13 +348,14 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 }
 
 struct control *control_new(struct event_base *base, const struct role *role,
-	struct dispatch *d, struct err *err)
+	struct dispatch *d, const struct drop *drop, struct err *err)
 {
 	struct control *control = xcalloc(1, sizeof(*control));
 
 	control->base = base;
 	control->role = role;
 	control->dispatch = d;
+	control->drop = drop;
 	evutil_make_socket_nonblocking(role->control_fd);
 	control->resume = event_new(base, -1, 0, on_resume, control);
 	/* the parent has bound it and listens: backlog 0 means no listen(2) */

@@ -11,6 +11,7 @@
 
 struct control;
 struct dispatch;
+struct drop;
 struct event_base;
 struct role;
 
@@ -20,7 +21,7 @@ struct role;
 /* Serves role->control_fd (owned from here on). Requests to the parent (reload,
  * stop) go through role->channel_fd. Returns NULL with err. */
 struct control *control_new(struct event_base *base, const struct role *role,
-	struct dispatch *d, struct err *err);
+	struct dispatch *d, const struct drop *drop, struct err *err);
 
 /* Tells the clients that asked for a reload why there is none. NULL is fine. */
 void control_reload_refused(struct control *c, const char *why);

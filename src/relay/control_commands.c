@@ -12,6 +12,8 @@
 #include "relay/control_json.h"
 #include "relay/control_stream.h"
 #include "relay/dispatch.h"
+#include "relay/drop.h"
+#include "relay/drop_file.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -54,13 +56,18 @@ static void run_status(
 {
 	struct dispatch *d = control_client_dispatch(c);
 	struct dispatch_counts counts;
+	struct drop_counts drop;
+	int rc;
 
 	(void)r;
 	dispatch_counts(d, &counts);
-	control_done(c, json_pack("{s:s,s:i,s:o,s:o,s:o}", "version",
+	rc = drop_count(control_client_drop(c), &drop);
+	control_done(c, json_pack("{s:s,s:i,s:o,s:o,s:o,s:o}", "version",
 				PACKAGE_VERSION, "pid", (int)getpid(), "queue",
-				control_json_counts(&counts), "accounts",
-				accounts_json(d), "counters",
+				control_json_counts(&counts), "drop",
+				control_json_drop(
+					rc == 0 ? &drop : NULL, clock_wall_s()),
+				"accounts", accounts_json(d), "counters",
 				control_json_counters(
 					control_client_role(c)->counters)));
 }

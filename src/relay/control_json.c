@@ -190,6 +190,22 @@ json_t *control_json_counts(const struct dispatch_counts *counts)
 		"oldest_ms", (json_int_t)counts->oldest_ms);
 }
 
+json_t *control_json_drop(const struct drop_counts *counts, int64_t now_s)
+{
+	int64_t oldest_s;
+
+	if (counts == NULL)
+		return json_null();
+	/* a clock that was set back makes nothing younger than now */
+	oldest_s = counts->waiting > 0 && counts->oldest_s < now_s
+			   ? now_s - counts->oldest_s
+			   : 0;
+	return json_pack("{s:I,s:I,s:I,s:b}", "waiting",
+		(json_int_t)counts->waiting, "oldest_ms",
+		(json_int_t)(1000 * oldest_s), "refused",
+		(json_int_t)counts->refused, "more", counts->more);
+}
+
 static json_t *quirks_json(const struct client_view *view)
 {
 	json_t *list = json_array();

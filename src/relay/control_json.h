@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "relay/account.h"
 #include "relay/dispatch.h"
+#include "relay/drop_file.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -29,6 +30,9 @@ json_t *control_json_message(const struct message_info *info);
 json_t *control_json_rcpt(const struct envelope_rcpt *rcpt);
 json_t *control_json_account(const struct account_info *info);
 json_t *control_json_counts(const struct dispatch_counts *counts);
+
+/* now_s: the wall clock. JSON null for NULL: cannot be read. */
+json_t *control_json_drop(const struct drop_counts *counts, int64_t now_s);
 
 /* The clients that the receiver knows; NULL: none. */
 json_t *control_json_clients(const struct receiver_counters *counters);

@@ -42,6 +42,7 @@ struct drop {
 	bool waiting; /* so far in this pass through the directory */
 	bool draining;
 	bool waiting_told;
+	bool waited;  /* this look is the one that the timer was for */
 	int delay_ms; /* 0: the receiver takes what comes */
 };
 
@@ -111,7 +112,11 @@ static void wait_a_while(struct drop *d)
 {
 	struct timeval delay;
 
-	d->delay_ms = d->delay_ms == 0 ? DROP_DELAY_FIRST_MS : 2 * d->delay_ms;
+	if (d->delay_ms == 0)
+		d->delay_ms = DROP_DELAY_FIRST_MS;
+	else if (d->waited) /* what came meanwhile makes nothing later */
+		d->delay_ms *= 2;
+	d->waited = false;
 	if (d->delay_ms > DROP_DELAY_MAX_MS)
 		d->delay_ms = DROP_DELAY_MAX_MS;
 	delay.tv_sec = d->delay_ms / 1000;
@@ -184,7 +189,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	struct drop *d = arg;
 
 	(void)fd;
-	if ((what & EV_TIMEOUT) != 0)
+	d->waited = (what & EV_TIMEOUT) != 0;
+	if (d->waited)
 		look(d);
 	else if (!d->running)
 		worker_free(&d->worker);
@@ -254,6 +260,11 @@ struct drop *drop_new(struct event_base *base, const struct role *role,
 	if (!drop_look_is_empty(&d->look))
 		look(d);
 	return d;
+}
+
+int drop_count(const struct drop *d, struct drop_counts *out)
+{
+	return d != NULL ? drop_look_count(&d->look, out) : -1;
 }
 
 void drop_drain(struct drop *d)

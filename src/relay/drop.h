@@ -1,11 +1,11 @@
 /*
  * drop.h - takes in what users left in SPOOL/drop/ while the daemon was down.
- * Used by:    relay/relay.
+ * Used by:    relay/relay, relay/control (counts).
  * Invariant:  a file goes when the receiver has said 250 for all of it, or its
  *             sender was told why not; else it stays, at worst under another
  *             name. What is in a file reaches the receiver by SMTP alone.
- * Blocks:     never; a thread does the work, and there is none while drop/ is
- *             empty.
+ * Blocks:     never, but for drop_count(); a thread does the work, and there is
+ *             none while drop/ is empty.
  * Source:     gmrelayd-spool(5), "Dropped messages".
  */
 #ifndef GMRELAY_RELAY_DROP_H
@@ -28,6 +28,12 @@ struct role;
  * NULL with err. */
 struct drop *drop_new(struct event_base *base, const struct role *role,
 	int spool_fd, struct err *err);
+
+/* What waits there, and what was set aside; see relay/drop_file.h. Reads the
+ * directory, DROP_COUNT_MAX names at most: for people who ask. Returns 0, -1
+ * when it cannot be read; also for NULL. */
+struct drop_counts;
+int drop_count(const struct drop *d, struct drop_counts *out);
 
 /* Begins no further message. */
 void drop_drain(struct drop *d);

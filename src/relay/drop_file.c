@@ -282,6 +282,43 @@ static DIR *open_look(const struct drop_look *look)
 	return dir;
 }
 
+static void count_one(
+	const struct drop_look *look, const char *name, struct drop_counts *out)
+{
+	struct stat st;
+
+	switch (kind_of(name)) {
+	case KIND_MESSAGE:
+		/* one that was taken in meanwhile is none */
+		if (fstatat(look->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			break;
+		if (out->waiting++ == 0 || st.st_mtime < out->oldest_s)
+			out->oldest_s = st.st_mtime;
+		break;
+	case KIND_ASIDE:
+		out->refused++;
+		break;
+	default:
+		break;
+	}
+}
+
+int drop_look_count(const struct drop_look *look, struct drop_counts *out)
+{
+	const struct dirent *entry = NULL;
+	DIR *dir = open_look(look);
+	size_t seen = 0;
+
+	memset(out, 0, sizeof(*out));
+	if (dir == NULL)
+		return -1;
+	while (seen++ < DROP_COUNT_MAX && (entry = readdir(dir)) != NULL)
+		count_one(look, entry->d_name, out);
+	out->more = entry != NULL;
+	closedir(dir);
+	return 0;
+}
+
 bool drop_look_is_empty(const struct drop_look *look)
 {
 	const struct dirent *entry;

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct conf;
@@ -22,6 +23,8 @@ struct local_names;
 /* Messages in a row that the receiver does not take for now: it will not take
  * others. */
 #define DROP_LATER_MAX 16
+/* Entries that are counted; beyond, there are "at least" so many. */
+#define DROP_COUNT_MAX 1000
 /* Of a name and of a reason, in the log. */
 #define DROP_NAME_MAX 40
 #define DROP_WHY_MAX  256
@@ -66,6 +69,17 @@ struct drop_look {
 
 void drop_look_init(struct drop_look *look);
 void drop_look_free(struct drop_look *look);
+
+struct drop_counts {
+	size_t waiting;   /* to be taken in */
+	int64_t oldest_s; /* when the first of them came, wall clock; 0: none */
+	size_t refused;   /* set aside, for a person to see */
+	bool more;        /* not all entries were looked at */
+};
+
+/* What is there now. Returns 0, -1 when it cannot be read. May be called while
+ * another thread looks. */
+int drop_look_count(const struct drop_look *look, struct drop_counts *out);
 
 /* Whether there is nothing to look at. */
 bool drop_look_is_empty(const struct drop_look *look);

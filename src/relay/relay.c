@@ -315,7 +315,7 @@ static int start(
 	if (r->dispatch == NULL || make_events(r, err) != 0)
 		return -1;
 	note_alerted(r);
-	r->control = control_new(r->base, r->role, r->dispatch, err);
+	r->control = control_new(r->base, r->role, r->dispatch, r->drop, err);
 	return r->control != NULL ? 0 : -1;
 }
 

@@ -88,7 +88,7 @@ int setup(void **state)
 	f->base = event_base_new();
 	f->dispatch.recipients = 1;
 	f->dispatch.address = "b@y.org";
-	f->control = control_new(f->base, &f->role, &f->dispatch, NULL);
+	f->control = control_new(f->base, &f->role, &f->dispatch, NULL, NULL);
 	assert_non_null(f->control);
 	for (i = 0; i < CLIENTS; i++)
 		f->fds[i] = -1;
