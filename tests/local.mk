@@ -230,7 +230,6 @@ integration_lib = \
 	tests/integration/lib/systemd.py \
 	tests/integration/lib/unit.py \
 	tests/integration/lib/wire.py
-	tests/integration/lib/unit.py
 
 integration_tests = \
 	tests/integration/abuse_leaves_others_served.py \
@@ -296,7 +295,6 @@ integration_tests = \
 	tests/integration/the_unit_is_enough.py \
 	tests/integration/upstream_refusals_send_no_credential.py \
 	tests/integration/what_waits_goes_on.py
-	tests/integration/upstream_refusals_send_no_credential.py
 
 if HAVE_PYTHON3
 TESTS += $(integration_tests)

@@ -120,7 +120,7 @@ static void start(struct rig *rig)
 	role.channel_fd = fds[1];
 	role.counters = &counters;
 	rig->base = event_base_new();
-	rig->control = control_new(rig->base, &role, &dispatch, NULL);
+	rig->control = control_new(rig->base, &role, &dispatch, NULL, NULL);
 	FUZZ_REQUIRE(rig->control != NULL);
 }
 
