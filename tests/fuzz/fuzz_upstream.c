@@ -89,8 +89,8 @@ struct rig {
 	unsigned ready, closed;
 };
 
-/* They hold room for the largest transaction: too much to make anew. */
 static struct delivery deliveries[DELIVERIES];
+static struct delivery_rcpt rcpts[DELIVERIES][RCPTS];
 static struct content contents[DELIVERIES];
 
 ssize_t content_read(struct content *c, void *data, size_t len, struct err *err)
@@ -156,6 +156,7 @@ static void set_delivery(const struct rig *rig, size_t i)
 	c->damaged = i == 0 && (rig->choice.account & WITH_DAMAGE);
 	d->id = i + 1;
 	d->reverse_path = "user@fake.test";
+	d->rcpts = rcpts[i];
 	d->rcpt_count = i == 1 ? RCPTS : 1;
 	for (n = 0; n < d->rcpt_count; n++) {
 		memset(&d->rcpts[n], 0, sizeof(d->rcpts[n]));
