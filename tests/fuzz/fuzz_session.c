@@ -3,443 +3,26 @@
  *                  whatever pieces, by DATA or BDAT, under any profile.
  *
  * Of an input the first four octets choose (six bits of each, so that letters
- * do): the profile, login and TLS, the journal and the end, the pieces; the
- * fifth is passed over; the rest is what the client sends.
+ * do; see struct choice): the profile, login and TLS, the journal and the end,
+ * the pieces; the fifth is passed over; the rest is what the client sends.
  */
 #include "config.h"
 
 #include "fake_journal.h"
 #include "fake_login.h"
 #include "fuzz.h"
+#include "session_rig.h"
 
-#include "base/conf.h"
-#include "base/counters.h"
-#include "base/log.h"
-#include "proto/local.h"
-#include "receiver/login.h"
 #include "receiver/session_internal.h"
-#include "receiver/users.h"
-#include "spool/envelope.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include <event2/event.h>
 
 enum {
 	HEADER_SIZE = 5,
-	FUZZ_SESSION_MAX = HEADER_SIZE + 8192,
+	FUZZ_SESSION_MAX = HEADER_SIZE + 16 * 1024,
 	PIECES_MAX = 64, /* then the rest at once */
 	SINGLES_MAX = 1024,
-	SAID_MAX = 4 * 1024 * 1024,
-	REPLY_LINE_OCTETS = 512, /* RFC 5321 4.5.3.1.5 */
-	RECIPIENTS_MAX = 3,
-	SMALL_SIZE = 2000,
-	QUIET_TURNS = 2,
 };
-
-enum { /* of the first octet */
-	WITH_STRICT = 1,
-	WITH_LF_DOT = 2,
-	BY_SUBMIT = 4,
-	BY_SECOND_ACCOUNT = 8,
-	WITH_DEFAULTS = 16,
-	WITH_RATE = 32,
-};
-
-enum { /* of the second, above auth and TLS */
-	WITH_SMALL_SIZE = 16,
-	FROM_LOOPBACK = 32,
-};
-
-enum { /* of the third, above the journal's result */
-	WITH_HOLD = 4,
-	WITH_WAIT = 8,
-	WITH_BREAK = 16,
-	ENDS_BY_TIME = 32,
-};
-
-enum pieces { PIECE_WHOLE, PIECE_LINES, PIECE_COMPARE, PIECE_RANDOM };
-
-struct choice {
-	unsigned profile, login, journal, pieces;
-};
-
-struct rig {
-	struct event_base *base; /* the same for all inputs */
-	struct choice choice;
-	struct conf conf;
-	struct local_names names;
-	struct conf_account accounts[2];
-	struct conf_client profile;
-	struct receiver_counters counters;
-	struct session_shared shared;
-	int fd;
-	struct buf said;
-	bool ended;
-	unsigned gone;
-};
-
-static void on_gone(void *arg)
-{
-	struct rig *rig = arg;
-
-	rig->gone++;
-}
-
-/* --- set up --------------------------------------------------------------- */
-
-static struct users *the_users(void)
-{
-	static const char text[] = "user:secret\nother:word\n";
-	static struct users *users;
-	struct err err;
-
-	if (users == NULL)
-		users = users_parse(text, sizeof(text) - 1, &err);
-	FUZZ_REQUIRE(users != NULL);
-	return users;
-}
-
-static void set_accounts(struct rig *rig)
-{
-	static char name[] = "default", user[] = "someone@gmail.com",
-		    second[] = "second", office[] = "office@gmail.com",
-		    none[] = "";
-
-	rig->accounts[0].name = name;
-	rig->accounts[0].username = user;
-	rig->accounts[0].sender.account = user;
-	rig->accounts[0].sender.mode = SENDER_KEEP;
-	rig->accounts[1].name = second;
-	rig->accounts[1].username = office;
-	rig->accounts[1].sender.account = office;
-	rig->accounts[1].sender.mode = SENDER_AUTO;
-	rig->conf.hostname = none;
-	rig->conf.postmaster = none;
-	rig->conf.accounts = rig->accounts;
-	rig->conf.account_count = 2;
-	rig->names = (struct local_names){
-		.default_domain = none,
-		.host = rig->shared.host,
-		.postmaster = none,
-		.account = user,
-	};
-}
-
-static void set_profile(struct rig *rig)
-{
-	static char none[] = "", sender[] = "device@example.org";
-	static const enum conf_auth auths[] = {
-		CONF_AUTH_NONE, CONF_AUTH_ANY, CONF_AUTH_USERS, CONF_AUTH_NONE};
-	static const enum conf_client_tls tls[] = {CONF_CLIENT_TLS_OFFER,
-		CONF_CLIENT_TLS_OFFER, CONF_CLIENT_TLS_REQUIRE,
-		CONF_CLIENT_TLS_NONE};
-	const struct choice *c = &rig->choice;
-	struct conf_client *p = &rig->profile;
-
-	p->name = none;
-	p->account = none;
-	p->default_sender = none;
-	if (c->profile & WITH_STRICT)
-		p->syntax = CONF_SYNTAX_STRICT;
-	p->lf_dot = (c->profile & WITH_LF_DOT) != 0;
-	p->account_index = (c->profile & BY_SECOND_ACCOUNT) != 0;
-	if (c->profile & WITH_DEFAULTS) {
-		p->default_sender = sender;
-		rig->names.default_domain = "example.org";
-	}
-	p->messages_per_hour = c->profile & WITH_RATE ? 2 : 0;
-	p->auth = auths[c->login & 3];
-	p->tls = tls[c->login >> 2 & 3];
-	p->message_size = c->login & WITH_SMALL_SIZE ? SMALL_SIZE : 0;
-	rig->conf.clients = p;
-	rig->conf.client_count = 1;
-	rig->conf.max_clients = 10;
-	rig->conf.max_clients_per_address = 5;
-	rig->conf.max_recipients = RECIPIENTS_MAX;
-	rig->conf.client_timeout_ms = 300 * 1000;
-}
-
-static void set_journal(const struct rig *rig)
-{
-	static const enum draft_result results[] = {
-		DRAFT_DURABLE, DRAFT_NO_ROOM, DRAFT_IO_ERROR, DRAFT_DURABLE};
-	struct fake_journal *j = fake_journal();
-
-	j->result = results[rig->choice.journal & 3];
-	j->hold = (rig->choice.journal & WITH_HOLD) != 0;
-	j->wait_at = rig->choice.journal & WITH_WAIT ? 200 : 0;
-	j->break_at = rig->choice.journal & WITH_BREAK ? 300 : 0;
-	if (j->break_at > 0 && j->result == DRAFT_DURABLE)
-		j->result = DRAFT_IO_ERROR;
-}
-
-static void rig_open(struct rig *rig, const struct choice *choice)
-{
-	static struct event_base *base;
-
-	if (base == NULL) {
-		log_open(LOG_LEVEL_NONE, false);
-		base = event_base_new();
-	}
-	memset(rig, 0, sizeof(*rig));
-	rig->choice = *choice;
-	rig->base = base;
-	rig->fd = -1;
-	fake_reset();
-	fake_handshakes = 0;
-	buf_init(&rig->said, SAID_MAX);
-	FUZZ_REQUIRE(buf_add(&rig->said, "", 0) == 0);
-	set_accounts(rig);
-	set_profile(rig);
-	set_journal(rig);
-	snprintf(rig->shared.host, sizeof(rig->shared.host),
-		"relay.example.org");
-	snprintf(rig->shared.id_domain, sizeof(rig->shared.id_domain),
-		"relay.example.org");
-	rig->shared.base = base;
-	rig->shared.conf = &rig->conf;
-	rig->shared.names = &rig->names;
-	rig->shared.journal = journal_new(base, NULL);
-	rig->shared.counters = &rig->counters;
-	rig->shared.relay_uid = getuid();
-	if (choice->login >> 2 & 3)
-		rig->shared.tls = fake_tls_server();
-	rig->shared.logins = logins_new(base, the_users());
-	rig->shared.on_gone = on_gone;
-	rig->shared.arg = rig;
-	session_shared_init(&rig->shared);
-}
-
-static struct session *the_session(const struct rig *rig)
-{
-	const struct client *client = TAILQ_FIRST(&rig->shared.clients.all);
-
-	return client != NULL ? client->session : NULL;
-}
-
-static void rig_close(struct rig *rig)
-{
-	if (rig->fd >= 0)
-		close(rig->fd);
-	FUZZ_REQUIRE(the_session(rig) == NULL);
-	FUZZ_REQUIRE(rig->counters.open_sessions == 0);
-	FUZZ_REQUIRE(rig->gone == rig->counters.connections);
-	FUZZ_REQUIRE(fake_journal()->drafts == 0);
-	session_shared_free(&rig->shared);
-	journal_free(&rig->shared.journal);
-	buf_free(&rig->said);
-}
-
-/* --- the connection ------------------------------------------------------- */
-
-static void require_sane(const struct rig *rig)
-{
-	const struct session *s = the_session(rig);
-
-	if (rig->profile.tls == CONF_CLIENT_TLS_REQUIRE &&
-		(rig->choice.profile & BY_SUBMIT) == 0 && fake_handshakes == 0)
-		FUZZ_REQUIRE(fake_journal()->count == 0);
-	if (s == NULL)
-		return;
-	FUZZ_REQUIRE(s->state >= SESSION_NEW && s->state <= SESSION_CLOSING);
-	FUZZ_REQUIRE((s->state == SESSION_COMMIT) ==
-		     ((s->paused & SESSION_PAUSE_COMMIT) != 0));
-	if (s->state != SESSION_CLOSING) {
-		FUZZ_REQUIRE(
-			(s->mail.env != NULL) == (s->state >= SESSION_MAIL));
-		FUZZ_REQUIRE(
-			(s->mail.intake != NULL) == (s->state >= SESSION_BDAT));
-	}
-	FUZZ_REQUIRE(s->chunk.left <= s->chunk.size);
-	FUZZ_REQUIRE(s->mail.env == NULL ||
-		     s->mail.env->rcpt_count <= RECIPIENTS_MAX);
-	FUZZ_REQUIRE(s->errors <= SESSION_ERRORS_MAX + 1);
-	FUZZ_REQUIRE(s->out.len <= SESSION_OUTPUT_MAX);
-	FUZZ_REQUIRE(s->held.len <= SESSION_TURN_MAX);
-}
-
-/* Returns true when something came. */
-static bool hear(struct rig *rig)
-{
-	static char data[64 * 1024];
-	bool heard = false;
-	ssize_t n;
-
-	while (!rig->ended && (n = recv(rig->fd, data, sizeof(data), 0)) != 0) {
-		if (n < 0) {
-			rig->ended = errno != EAGAIN;
-			return heard;
-		}
-		FUZZ_REQUIRE(buf_add(&rig->said, data, (size_t)n) == 0);
-		heard = true;
-	}
-	rig->ended = true;
-	return heard;
-}
-
-static void turn(struct rig *rig)
-{
-	int quiet;
-
-	for (quiet = 0; quiet < QUIET_TURNS; quiet++) {
-		event_base_loop(rig->base, EVLOOP_NONBLOCK);
-		if (hear(rig))
-			quiet = -1;
-	}
-	require_sane(rig);
-}
-
-static void connect_client(struct rig *rig)
-{
-	const bool submit = (rig->choice.profile & BY_SUBMIT) != 0;
-	const struct sockaddr_in sa = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(rig->choice.login & FROM_LOOPBACK
-						 ? INADDR_LOOPBACK
-						 : 0x0a00001f),
-	};
-	struct peer peer;
-	int fds[2];
-
-	FUZZ_REQUIRE(
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
-	FUZZ_REQUIRE(peer_identify(&peer, fds[1],
-			     submit ? LISTENER_SUBMIT : LISTENER_SMTP,
-			     (const struct sockaddr *)&sa) == 0);
-	rig->fd = fds[0];
-	FUZZ_REQUIRE(
-		session_new(&rig->shared, fds[1], &peer, &rig->profile) == 0);
-	turn(rig);
-}
-
-/* The time is over for which the session waits. */
-static void pass_time(struct rig *rig)
-{
-	const struct session *s = the_session(rig);
-
-	if (s == NULL)
-		return;
-	if (s->reading)
-		event_active(s->read_event, EV_TIMEOUT, 0);
-	else if (s->write_event != NULL)
-		event_active(s->write_event, EV_TIMEOUT, 0);
-	turn(rig);
-}
-
-static void send_piece(struct rig *rig, const char *data, size_t len)
-{
-	ssize_t n = send(rig->fd, data, len, MSG_NOSIGNAL);
-
-	/* what it leaves in the socket's buffer makes room in time */
-	FUZZ_REQUIRE(n == (ssize_t)len || (n < 0 && rig->ended) ||
-		     (n < 0 && (errno == EPIPE || errno == ECONNRESET)));
-	turn(rig);
-}
-
-/* --- replies -------------------------------------------------------------- */
-
-static const char *require_line(const char *line, const char *end)
-{
-	const char *next = memchr(line, '\n', (size_t)(end - line));
-	const char *at;
-
-	FUZZ_REQUIRE(next != NULL && next - line >= 5 && next[-1] == '\r');
-	next++;
-	FUZZ_REQUIRE(next - line <= REPLY_LINE_OCTETS);
-	FUZZ_REQUIRE(line[0] >= '2' && line[0] <= '5' && line[1] >= '0' &&
-		     line[1] <= '9' && line[2] >= '0' && line[2] <= '9');
-	FUZZ_REQUIRE(line[3] == ' ' || line[3] == '-');
-	for (at = line; at < next - 2; at++)
-		FUZZ_REQUIRE(*at >= ' ' && *at <= '~');
-	return next;
-}
-
-/* Replies from this offset on. */
-static unsigned count_replies(const struct rig *rig, size_t from)
-{
-	const char *end = rig->said.data + rig->said.len;
-	const char *line, *next;
-	unsigned count = 0;
-
-	for (line = rig->said.data + from; line < end; line = next) {
-		next = require_line(line, end);
-		count += line[3] == ' ';
-	}
-	return count;
-}
-
-/* "queued as ID" is said once for each message that is durable, in order, and
- * only where the client may send. */
-static void require_promises(const struct rig *rig)
-{
-	static const char queued[] = "250 2.0.0 queued as ";
-	const char *end = rig->said.data + rig->said.len;
-	const struct fake_message *m = fake_journal()->messages;
-	const bool needs_login = rig->profile.auth == CONF_AUTH_USERS &&
-				 (rig->choice.profile & BY_SUBMIT) == 0;
-	bool logged_in = false;
-	const char *line, *next;
-	char line_of_id[64];
-	size_t i = 0;
-
-	for (line = rig->said.data; line < end; line = next) {
-		next = require_line(line, end);
-		logged_in |= strncmp(line, "235 ", 4) == 0;
-		if (strncmp(line, queued, sizeof(queued) - 1) != 0)
-			continue;
-		FUZZ_REQUIRE(logged_in || !needs_login);
-		FUZZ_REQUIRE(i < fake_journal()->count && m[i].told);
-		snprintf(line_of_id, sizeof(line_of_id), "\nid %.16s\n",
-			line + sizeof(queued) - 1);
-		FUZZ_REQUIRE(strstr(m[i].envelope.data, line_of_id) != NULL);
-		i++;
-	}
-	FUZZ_REQUIRE(i <= rig->counters.accepted);
-	for (; i < fake_journal()->count; i++)
-		FUZZ_REQUIRE(!m[i].told || rig->ended ||
-			     fake_journal()->result != DRAFT_DURABLE);
-}
-
-/* --- messages ------------------------------------------------------------- */
-
-/* Lines that end with CRLF, and nothing else that could end one. */
-static void require_text(const struct buf *text)
-{
-	const char *at = text->data, *end = at + text->len, *cr;
-
-	FUZZ_REQUIRE(text->len > 0 && strncmp(at, "Received: ", 10) == 0);
-	FUZZ_REQUIRE(memchr(at, '\0', text->len) == NULL);
-	while (at < end) {
-		cr = memchr(at, '\r', (size_t)(end - at));
-		FUZZ_REQUIRE(cr != NULL && cr + 1 < end && cr[1] == '\n');
-		FUZZ_REQUIRE(memchr(at, '\n', (size_t)(cr - at)) == NULL);
-		FUZZ_REQUIRE(cr - at <= TEXT_LINE_MAX);
-		at = cr + 2;
-	}
-}
-
-static void require_messages(void)
-{
-	const struct fake_message *m = fake_journal()->messages;
-	struct envelope *env;
-	struct err err;
-	size_t i, used;
-
-	for (i = 0; i < fake_journal()->count; i++) {
-		require_text(&m[i].text);
-		env = envelope_parse(
-			m[i].envelope.data, m[i].envelope.len, &used, &err);
-		FUZZ_REQUIRE(env != NULL && used == m[i].envelope.len);
-		FUZZ_REQUIRE(env->rcpt_count > 0 &&
-			     env->rcpt_count <= RECIPIENTS_MAX);
-		FUZZ_REQUIRE(env->size == m[i].text.len);
-		envelope_free(&env);
-	}
-}
 
 /* --- pieces --------------------------------------------------------------- */
 
@@ -453,7 +36,7 @@ static uint32_t next_random(uint32_t *state)
  * is held and what is no SMTP have none or a later one. */
 static void send_line(struct rig *rig, const char *line, size_t len)
 {
-	const struct session *s = the_session(rig);
+	const struct session *s = rig_session(rig);
 	const bool counts = s != NULL && s->wire == SESSION_TALK &&
 			    s->state != SESSION_DATA &&
 			    s->state != SESSION_CLOSING && !s->chunk.open &&
@@ -463,11 +46,11 @@ static void send_line(struct rig *rig, const char *line, size_t len)
 	const size_t from = rig->said.len;
 	unsigned replies;
 
-	send_piece(rig, line, len);
+	rig_send(rig, line, len);
 	if (!counts || hello)
 		return;
-	s = the_session(rig);
-	replies = count_replies(rig, from);
+	s = rig_session(rig);
+	replies = rig_count_replies(rig, from);
 	if (s != NULL && (s->chunk.open || s->state == SESSION_COMMIT))
 		FUZZ_REQUIRE(replies == 0);
 	else
@@ -509,39 +92,63 @@ static void send_all(struct rig *rig, const char *data, size_t len)
 		if (rig->choice.pieces == PIECE_LINES && left > 0)
 			send_line(rig, data, n);
 		else
-			send_piece(rig, data, n);
+			rig_send(rig, data, n);
 		data += n;
 		len -= n;
-		s = the_session(rig);
+		s = rig_session(rig);
 		if (rig->choice.pieces == PIECE_LINES && s != NULL &&
 			session_text_may_end(s))
-			pass_time(rig);
+			rig_pass_time(rig);
 	}
 }
 
-/* All that is held comes, then the client leaves or its time is over. */
+/* The client is sent away, or waited for no longer. */
+static void end_by_us(struct rig *rig)
+{
+	struct session *s = rig_session(rig);
+
+	if (rig->choice.pieces < PIECE_RANDOM ||
+		(rig->choice.pieces & IS_EXPELLED) == 0)
+		rig_pass_time(rig);
+	else if (s != NULL)
+		session_expel(s, RX_BUSY, "the input says so");
+	rig_turn(rig);
+}
+
+/* All that is held comes, then the client leaves, or it is sent away. */
 static void finish(struct rig *rig)
 {
 	if (fake_journal()->hold)
-		pass_time(rig);
+		rig_pass_time(rig);
 	fake_release();
-	turn(rig);
+	rig_turn(rig);
 	if (rig->choice.journal & ENDS_BY_TIME)
-		pass_time(rig);
+		end_by_us(rig);
+	rig->deaf = false;
+	rig_turn(rig);
 	if (!rig->ended)
 		shutdown(rig->fd, SHUT_WR);
-	turn(rig);
-	require_promises(rig);
-	require_messages();
+	rig_turn(rig);
+	rig_require_promises(rig);
+	rig_require_messages();
 }
 
 static void run(struct rig *rig, const struct choice *choice, const char *data,
 	size_t len)
 {
 	rig_open(rig, choice);
-	connect_client(rig);
 	send_all(rig, data, len);
 	finish(rig);
+}
+
+/* The text behind a refused DATA is not looked at where it came at once. */
+static bool ends_with_refusal(const struct rig *rig)
+{
+	const char *end = rig->said.data + rig->said.len - 2;
+	const char *lf =
+		memrchr(rig->said.data, '\n', (size_t)(end - rig->said.data));
+
+	return rig->ended && lf != NULL && lf[1] == '5';
 }
 
 /* The same in one piece and in many, where the pieces are no matter. */
@@ -550,18 +157,21 @@ static void compare(const struct choice *choice, const char *data, size_t len)
 	struct choice whole = *choice;
 	struct rig rig, again;
 	struct buf said;
+	bool cut;
 
 	whole.profile &= ~(unsigned)(WITH_STRICT | WITH_LF_DOT);
 	whole.login &= ~(3U << 2);
 	whole.journal &= ~(unsigned)(WITH_HOLD | WITH_BREAK | ENDS_BY_TIME);
 	whole.pieces = PIECE_WHOLE;
 	run(&rig, &whole, data, len);
+	cut = ends_with_refusal(&rig);
 	said = rig.said;
-	buf_init(&rig.said, SAID_MAX);
+	buf_init(&rig.said, RIG_SAID_MAX);
 	rig_close(&rig);
 	whole.pieces = PIECE_COMPARE;
 	run(&again, &whole, data, len);
-	FUZZ_REQUIRE(said.len == again.said.len);
+	FUZZ_REQUIRE(said.len == again.said.len ||
+		     (cut && said.len < again.said.len));
 	FUZZ_REQUIRE(memcmp(said.data, again.said.data, said.len) == 0);
 	buf_free(&said);
 	rig_close(&again);

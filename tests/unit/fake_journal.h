@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 /* As many as FUZZ_SESSION_MAX octets of commands can make. */
-#define FAKE_MESSAGES_MAX 256
+#define FAKE_MESSAGES_MAX 512
 
 struct fake_message {
 	struct buf envelope; /* as printed */

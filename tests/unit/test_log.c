@@ -161,6 +161,7 @@ static void log_one_of_each(void)
 static void test_levels(void **state)
 {
 	static const char *const patterns[] = {
+		"^$",
 		"^" STAMP " parent error: error a=1\n$",
 		"^" STAMP " parent error: error a=1\n" STAMP
 		" parent warning: warning b=x\n$",
@@ -172,7 +173,7 @@ static void test_levels(void **state)
 
 	(void)state;
 	unsetenv("JOURNAL_STREAM");
-	for (level = LOG_LEVEL_ERR; level <= LOG_LEVEL_DEBUG; level++) {
+	for (level = LOG_LEVEL_NONE; level <= LOG_LEVEL_DEBUG; level++) {
 		capture_start(&c);
 		log_open(level, false);
 		log_one_of_each();
