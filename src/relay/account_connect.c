@@ -75,6 +75,7 @@ static void on_ready(void *arg, struct upstream *u, uint64_t size)
 	if (c->careful)
 		a->careful = false;
 	a->address_next = c->address;
+	a->tried = 0;
 	account_on_ready(a, size);
 }
 

@@ -208,6 +208,21 @@ def the_address_that_worked_is_tried_first(t):
 
 
 @scenario
+def every_address_is_tried_in_every_round(t):
+    """One that failed at first is there when the other one is not."""
+    it = Named(t, "127.0.0.5 127.0.0.1",
+               account={"messages_per_connection": 1}).start()
+    it.send()
+    it.daemon.wait_queue_empty()
+    it.fake.rule("BANNER", action="drop")
+    other = t.fake(address="127.0.0.5", ports=(it.fake.port, 0))
+    it.daemon.send(message())
+    other.wait_messages(1)
+    it.daemon.wait_queue_empty()
+    t.true("connection-trouble" not in it.daemon.log_now(), "no trouble")
+
+
+@scenario
 def a_server_of_another_name_gets_nothing(t):
     """Whoever answers at that address has to show the name's certificate."""
     it = Named(t)
