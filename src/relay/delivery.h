@@ -46,6 +46,7 @@ struct delivery {
 	bool utf8_message; /* header or reverse_path cannot do without it */
 	bool smtputf8;     /* somebody or something cannot */
 	bool report;       /* of ours, about another message */
+	bool tried;        /* before, and refused or in doubt */
 	struct content *content; /* owned */
 	bool in_doubt; /* the answer to the last byte was lost: outcomes are
 			  UNTRIED, but it may have been delivered */

@@ -84,6 +84,7 @@ static struct attempt *make_attempt(struct dispatch *d, struct message *m,
 	t->delivery.size = t->env->size;
 	t->delivery.eight_bit = t->env->eight_bit;
 	t->delivery.report = t->env->report;
+	t->delivery.tried = t->env->attempts > 0;
 	t->delivery.reverse_path =
 		sender_reverse_path(&settings->sender, t->env->reverse_path);
 	choose_recipients(

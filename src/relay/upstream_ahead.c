@@ -20,9 +20,13 @@
 
 #include <string.h>
 
+/* Not of a message that has been in trouble before: one that ends the
+ * connection again and again would take the same other one down with it each
+ * time. */
 static bool may_go_ahead(const struct upstream *u)
 {
-	return u->tx.last_byte && u->offer.pipelining && u->offer.chunking &&
+	return !u->tx.delivery->tried && u->tx.last_byte &&
+	       u->offer.pipelining && u->offer.chunking &&
 	       u->params.account->message_gap_ms == 0 && !u->troubled &&
 	       !upstream_is_worn(u) && u->next.delivery == NULL;
 }

@@ -76,6 +76,23 @@ def a_broken_connection_puts_both_in_doubt(t):
 
 
 @scenario
+def nothing_goes_ahead_of_one_that_ends_the_connection(t):
+    """After the first time: else both were due at the same time for ever."""
+    fake = t.fake()
+    rule = fake.rule("FINAL", match="Subject: first", action="drop")
+    daemon = t.daemon(fake, retry=["1s"]).start()
+    daemon.ask("account.pause", all=True)
+    for subject in ("first", "second"):
+        daemon.send(message(subject=subject))
+    daemon.ask("account.resume", all=True)
+    fake.wait_messages(1, deadline=60)
+    t.equal(fake.messages[0].header("Subject"), ["second"], "what arrived")
+    t.true(rule.used > 1, "the first one was tried again")
+    fake.clear_rules()
+    daemon.wait_queue_empty()
+
+
+@scenario
 def a_refused_first_message_is_its_own_matter(t):
     pair = Pair(t, reply="552 5.7.0 This message was blocked because its "
                 "content presents a potential security issue.")
