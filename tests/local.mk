@@ -266,8 +266,10 @@ integration_tests = \
 	tests/integration/password_change_keeps_queue.py \
 	tests/integration/people_see_and_act.py \
 	tests/integration/per_recipient_results.py \
+	tests/integration/poisoned_spool.py \
 	tests/integration/power_cut.py \
 	tests/integration/proxies_name_their_clients.py \
+	tests/integration/queue_of_many.py \
 	tests/integration/real_clients.py \
 	tests/integration/real_programs.py \
 	tests/integration/real_submission_server.py \
@@ -342,7 +344,21 @@ AM_TESTS_ENVIRONMENT = \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir;
 
-# the crash scenarios, long: 200 rounds of kill -9
+# --- what takes too long for every day; see tests/long
+EXTRA_DIST += tests/coverage.py tests/long tests/valgrind.supp
+long = top_builddir='$(abs_top_builddir)' MAKE='$(MAKE)' \
+	PYTHON3='$(PYTHON3)' $(top_srcdir)/tests/long
+
 check-long: all
-	CRASH_ROUNDS=200 $(MAKE) $(AM_MAKEFLAGS) check
-.PHONY: check-long
+	$(long) faults valgrind coverage
+
+check-valgrind:
+	$(long) valgrind
+
+coverage:
+	$(long) coverage
+
+.PHONY: check-long check-valgrind coverage
+
+clean-local:
+	-rm -rf coverage valgrind
