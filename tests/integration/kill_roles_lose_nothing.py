@@ -9,6 +9,7 @@ import time
 
 from lib.daemon import free_port
 from lib.harness import SANITIZED, main, print_comment, scenario, wait_for
+from lib.lives import Load
 from lib.mail import base64_lines, without_received
 from lib.smtpclient import Client, Refused, message
 
@@ -23,20 +24,16 @@ BODIES = [base64_lines(i, size) for i, size in enumerate(
     (100, 3000, 60000, 70000, 300000))]
 
 
-class Load:
-    """Senders that remember what was acknowledged: {id: (recipients, body)}."""
+class Senders(Load):
+    """They remember what was acknowledged: {id: (recipients, body)}."""
 
     def __init__(self, daemon):
+        super().__init__(SENDERS, self._run)
         self.daemon = daemon
-        self.ending = threading.Event()
         self.lock = threading.Lock()
         self.tried = 0
         self.taken = {}
-        self.threads = [threading.Thread(target=self._run, args=(i,),
-                                         daemon=True)
-                        for i in range(SENDERS)]
-        for thread in self.threads:
-            thread.start()
+        self.start()
 
     def _run(self, number):
         rng = random.Random(SEED + number)
@@ -59,11 +56,6 @@ class Load:
         if client.mail("a@example.org", people, data).code == 250:
             with self.lock:
                 self.taken[key] = (people, data)
-
-    def stop(self):
-        self.ending.set()
-        for thread in self.threads:
-            thread.join(60)
 
 
 def kill_parent(daemon):
@@ -119,7 +111,7 @@ def rounds(t, victims, count):
     # a fixed port: another parent has to find it
     daemon = t.daemon(fake, listen=["127.0.0.1:%d" % free_port()],
                       account={"messages_per_connection": 1000}).start()
-    load = Load(daemon)
+    load = Senders(daemon)
     rng = random.Random(SEED)
     deaths, kills = 0, collections.Counter()
     try:
@@ -153,7 +145,7 @@ def all_of_them_at_random(t):
 def both_roles_at_once(t):
     fake = t.fake()
     daemon = t.daemon(fake).start()
-    load = Load(daemon)
+    load = Senders(daemon)
     try:
         for _ in range(3):
             before = len(load.taken)

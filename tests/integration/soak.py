@@ -6,7 +6,6 @@ import errno
 import os
 import random
 import signal
-import threading
 import time
 
 from lib.daemon import free_port, wait_for
@@ -14,7 +13,7 @@ from lib.faults import (FDATASYNC, FSYNC, KILL_AFTER, KILL_BEFORE, LINK, OPEN,
                         PWRITE, RENAME, RESOLVE, SENDMSG, SHORT, SOCKET,
                         STATVFS, UNLINK, WRITE, Faults)
 from lib.harness import LONG, SANITIZED, main, print_comment, scenario
-from lib.lives import LARGE, SMALL, Lives
+from lib.lives import LARGE, SMALL, Lives, Load
 from lib.mail import base64_lines
 from lib.smtpclient import Client, Refused
 
@@ -53,18 +52,14 @@ DISK = [(PWRITE, errno.EIO), (PWRITE, errno.ENOSPC), (PWRITE, SHORT),
 PROCESSES = ["gmrelayd-recv", "gmrelayd-relay"]
 
 
-class Load:
-    """Clients that do not mind a closed connection."""
+class Clients(Load):
+    """They do not mind a closed connection."""
 
     def __init__(self, lives, daemon):
+        super().__init__(SENDERS, self._run)
         self.lives = lives
         self.daemon = daemon
-        self.ending = threading.Event()
-        self.threads = [threading.Thread(target=self._run, args=(i,),
-                                         daemon=True)
-                        for i in range(SENDERS)]
-        for thread in self.threads:
-            thread.start()
+        self.start()
 
     def _run(self, number):
         rng = random.Random(SEED + number)
@@ -78,11 +73,6 @@ class Load:
                         self.ending.wait(rng.random() * 0.1)
             except (Refused, OSError, AssertionError):
                 self.ending.wait(0.02)
-
-    def stop(self):
-        self.ending.set()
-        for thread in self.threads:
-            thread.join(60)
 
 
 class Trouble:
@@ -197,7 +187,7 @@ class Trouble:
 def the_accounts_agree_in_the_end(t):
     print_comment("seed %d, %d s" % (SEED, SECONDS))
     trouble = Trouble(t)
-    load = Load(trouble.lives, trouble.daemon)
+    load = Clients(trouble.lives, trouble.daemon)
     until = time.monotonic() + SECONDS
     try:
         while time.monotonic() < until:

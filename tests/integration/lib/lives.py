@@ -42,6 +42,25 @@ class Letter:
         self.dropped = False
 
 
+class Load:
+    """Threads, count of them, that run send(number) until they are stopped;
+    ending is set then."""
+
+    def __init__(self, count, send):
+        self.ending = threading.Event()
+        self.threads = [threading.Thread(target=send, args=(i,), daemon=True)
+                        for i in range(count)]
+
+    def start(self):
+        for thread in self.threads:
+            thread.start()
+
+    def stop(self):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join(60)
+
+
 class Lives:
     def __init__(self, t, fake):
         self.t = t
