@@ -155,35 +155,44 @@ static double run_files(const struct job *job, int threads)
 
 static void usage(void)
 {
-	fputs("usage: disk [-s OCTETS] [-m COUNT] [-t SECONDS] DIR\n"
+	fputs("usage: disk [-s OCTETS] [-m COUNT] [-t SECONDS] "
+	      "[-l BATCH | -f THREADS] DIR\n"
 	      "Measures what the disk of DIR can take in durable messages a "
 	      "second,\nby -m messages (10000) of -s octets (4096), each way "
-	      "for -t seconds (2).\n",
+	      "for -t seconds (2).\nOf the ways only appends with a sync every "
+	      "-l, or files by -f threads.\n",
 		stderr);
 	exit(2);
 }
 
+static void print_log(struct job *job, long batch)
+{
+	printf("log batch=%ld rate=%.0f\n", batch, run_log(job, batch));
+}
+
+static void print_files(const struct job *job, int threads)
+{
+	printf("files threads=%d rate=%.0f\n", threads,
+		run_files(job, threads));
+}
+
 static void run_all(struct job *job)
 {
-	static const int batches[] = {1, 20, 100};
-	static const int threads[] = {1, 20};
-	size_t i;
-
-	for (i = 0; i < sizeof(batches) / sizeof(batches[0]); i++)
-		printf("log batch=%d rate=%.0f\n", batches[i],
-			run_log(job, batches[i]));
-	for (i = 0; i < sizeof(threads) / sizeof(threads[0]); i++)
-		printf("files threads=%d rate=%.0f\n", threads[i],
-			run_files(job, threads[i]));
+	print_log(job, 1);
+	print_log(job, 20);
+	print_log(job, 100);
+	print_files(job, 1);
+	print_files(job, 20);
 }
 
 int main(int argc, char **argv)
 {
 	struct job job = {.size = BLOCK, .count = 10000, .seconds = 2};
+	long batch = 0, threads = 0;
 	char *data;
 	int option;
 
-	while ((option = getopt(argc, argv, "s:m:t:")) != -1) {
+	while ((option = getopt(argc, argv, "s:m:t:l:f:")) != -1) {
 		if (option == 's')
 			job.size = (size_t)tool_number(
 				's', optarg, 1, SIZE_MAX_OCTETS);
@@ -192,6 +201,10 @@ int main(int argc, char **argv)
 		else if (option == 't')
 			job.seconds = (double)tool_number(
 				't', optarg, 1, SECONDS_MAX);
+		else if (option == 'l')
+			batch = tool_number('l', optarg, 1, COUNT_MAX);
+		else if (option == 'f')
+			threads = tool_number('f', optarg, 1, THREADS_MAX);
 		else
 			usage();
 	}
@@ -205,7 +218,12 @@ int main(int argc, char **argv)
 		tool_die("no memory");
 	memset(data, 'x', SIZE_MAX_OCTETS);
 	job.data = data;
-	run_all(&job);
+	if (batch > 0)
+		print_log(&job, batch);
+	if (threads > 0)
+		print_files(&job, (int)threads);
+	if (batch == 0 && threads == 0)
+		run_all(&job);
 	free(data);
 	return 0;
 }

@@ -28,7 +28,7 @@ enum {
 	LINE_LEN = 72,
 	HEADER_MAX = 512,
 	/* So long for all that was taken to arrive upstream. */
-	ARRIVAL_WAIT_MAX_S = 600,
+	ARRIVAL_WAIT_MAX_S = 60,
 	LOOK_AGAIN_US = 10000,
 };
 

@@ -16,4 +16,15 @@ tests_bench_sink_SOURCES = \
 	$(bench_tool)
 
 EXTRA_DIST += \
-	tests/bench/gmrelayd.sh
+	tests/bench/bench.py \
+	tests/bench/cases.py \
+	tests/bench/gmrelayd.sh \
+	tests/bench/peers.py
+
+# ROUNDS=1 ONLY=accept20,deliver and more: see the head of bench.py
+bench: all $(bench_programs)
+	@top_builddir='$(abs_top_builddir)' \
+	GMRELAYD='$(abs_top_builddir)/src/gmrelayd' \
+	GMRELAYCTL='$(abs_top_builddir)/src/gmrelayctl' \
+	$(PYTHON3) -B $(srcdir)/tests/bench/bench.py
+.PHONY: bench

@@ -37,8 +37,6 @@ static void print_figures(const struct server *s)
 		s->first_s, s->last_s,
 		seconds > 0 ? (double)s->messages / seconds : 0);
 	fflush(stdout);
-	if (s->log != NULL)
-		fflush(s->log);
 }
 
 static void conn_free(struct conn *c)
@@ -309,6 +307,8 @@ int main(int argc, char **argv)
 
 	read_options(&s, &options, argc, argv);
 	signal(SIGPIPE, SIG_IGN);
+	if (s.log != NULL)
+		setvbuf(s.log, NULL, _IOLBF, 0);
 	s.base = event_base_new();
 	if (s.base == NULL)
 		tool_die("no event base");

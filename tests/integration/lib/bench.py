@@ -1,12 +1,19 @@
 """bench.py - the programs of tests/bench: load hands in mail, sink takes it."""
 import os
 import signal
+import socket
 import subprocess
 
 from .daemon import free_port, wait_for
 from .fakegmail import HOST
 
 PROGRAMS = os.path.join(os.environ.get("top_builddir", "."), "tests", "bench")
+
+
+def greeting(port):
+    """The first octets of a server's greeting."""
+    with socket.create_connection(("127.0.0.1", port), 5) as sock:
+        return sock.recv(3)
 
 
 def parse(line):

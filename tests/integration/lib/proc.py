@@ -79,6 +79,13 @@ def voluntary_switches(pid):
     return found
 
 
+def cpu_s(pid):
+    """Processor time of a process and of its children that have ended."""
+    fields = _stat(pid)
+    ticks = sum(int(x) for x in fields[11:15]) if len(fields) > 14 else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def pss_anon_kb(pid):
     """Pss_Anon of /proc/PID/smaps_rollup in KiB; None where it is closed."""
     for line in _read(pid, "smaps_rollup").decode().splitlines():
