@@ -254,6 +254,7 @@ integration_tests = \
 	tests/integration/limits_at_the_door.py \
 	tests/integration/local_names_reach_people.py \
 	tests/integration/logs_hold_no_secret.py \
+	tests/integration/long_queue_is_small.py \
 	tests/integration/machine_trouble.py \
 	tests/integration/never_an_open_relay.py \
 	tests/integration/parent_check.py \

@@ -308,6 +308,7 @@ static void on_take_up(evutil_socket_t fd, short what, void *arg)
 	struct dispatch *d = arg;
 	struct found_files *queue = &d->queue_found;
 	struct found_files *failed = &d->failed_found;
+	static const struct timeval next_turn = {0, 0};
 	int left = TAKE_UP_FILES;
 
 	(void)fd;
@@ -317,7 +318,8 @@ static void on_take_up(evutil_socket_t fd, short what, void *arg)
 	for (; left > 0 && failed->taken < failed->count; left--)
 		take_up_failed(d, &failed->files[failed->taken++]);
 	if (left == 0) {
-		event_active(d->take_up, 0, 0);
+		/* an event made active would run before others are polled */
+		event_add(d->take_up, &next_turn);
 		return;
 	}
 	d->taken_up = true;

@@ -309,6 +309,7 @@ static void scan_later(struct journal_segment *s)
 
 static void on_scan(evutil_socket_t fd, short what, void *arg)
 {
+	static const struct timeval next_turn = {0, 0};
 	struct journal_reader *r = arg;
 	struct journal_segment *s = next_to_scan(r);
 
@@ -321,7 +322,10 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 			scan_later(s);
 	}
 	if (next_to_scan(r) != NULL) {
-		journal_scan_soon(r);
+		/* Neither clients nor what was found wait for the rest: an
+		 * event made active would run before any other is polled. */
+		journal_stock_supply(r);
+		event_add(r->scan, &next_turn);
 		return;
 	}
 	buf_free(&r->window);

@@ -447,6 +447,25 @@ static void a_read_error_that_passes_costs_no_restart(void **state)
 	close(fd);
 }
 
+/* A million messages are read while the first of them leave. */
+static void reading_leaves_the_loop_to_others(void **state)
+{
+	const uint64_t far = JOURNAL_SEGMENT_SIZE / 2;
+	struct rig *rig = *state;
+	int fd = rig_make_segment(rig, NUMBER, KEY);
+	unsigned turns = 0;
+
+	rig_put_record(fd, KEY, 0, 1, 1000);
+	rig_put_record(fd, KEY, far, 2, 1000);
+	close(fd);
+	rig_start_relay(rig);
+	journal_reader_peer_gone(rig->reader);
+	for (; rig->found_count < 2 && turns < far / JOURNAL_BLOCK; turns++)
+		event_base_loop(rig->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	assert_int_equal(rig->found_count, 2);
+	assert_true(turns > 8);
+}
+
 static void foreign_files_are_left_alone(void **state)
 {
 	static const char *const names[] = {
@@ -545,6 +564,7 @@ int main(void)
 		RULE(a_segment_that_cannot_be_opened_keeps_everything),
 		RULE(a_segment_with_a_read_error_keeps_everything),
 		RULE(a_read_error_that_passes_costs_no_restart),
+		RULE(reading_leaves_the_loop_to_others),
 		RULE(foreign_files_are_left_alone),
 		RULE(a_start_syncs_what_it_finds),
 		RULE(a_start_without_its_directories_fails_with_words),
