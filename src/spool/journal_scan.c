@@ -322,9 +322,8 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 			scan_later(s);
 	}
 	if (next_to_scan(r) != NULL) {
-		/* Neither clients nor what was found wait for the rest: an
-		 * event made active would run before any other is polled. */
-		journal_stock_supply(r);
+		/* What was found does not wait for the rest: an event made
+		 * active would run before any other is polled. */
 		event_add(r->scan, &next_turn);
 		return;
 	}

@@ -73,6 +73,7 @@ static void run_rows(struct fixture *f, const struct row *rows, size_t n,
 				f->deliveries[j], OUTCOME_DELIVERED);
 		for (j = 0; j < count; j++) {
 			free(f->deliveries[j]->content);
+			free(f->deliveries[j]->rcpts);
 			free(f->deliveries[j]);
 		}
 	}
@@ -370,6 +371,7 @@ static void test_damaged_in_data(void **state)
 		assert_null(memmem(f->server.body.data, f->server.body.len,
 			"\r\n.\r\n", 5));
 		free(d->content);
+		free(d->rcpts);
 		free(d);
 	}
 	f->added = 0;

@@ -119,8 +119,10 @@ static void test_all_recipients_refused(void **state)
 		fixture_assert_outcome(next, OUTCOME_RETRY);
 		assert_false(d->in_doubt);
 		free(d->content);
+		free(d->rcpts);
 		free(d);
 		free(next->content);
+		free(next->rcpts);
 		free(next);
 	}
 	f->added = 0;
@@ -177,6 +179,7 @@ static void test_mail_refused(void **state)
 			d->rcpts[0].reply.text, reply + strlen("S 552 5.3.4 "));
 		assert_false(d->in_doubt);
 		free(d->content);
+		free(d->rcpts);
 		free(d);
 	}
 	f->added = 0;
@@ -239,8 +242,10 @@ static void test_final_refused(void **state)
 		assert_string_equal(d->rcpts[1].reply.text, "b");
 		fixture_assert_outcome(next, OUTCOME_DELIVERED);
 		free(d->content);
+		free(d->rcpts);
 		free(d);
 		free(next->content);
+		free(next->rcpts);
 		free(next);
 	}
 	f->added = 0;
