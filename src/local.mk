@@ -170,6 +170,7 @@ libgmrelay_a_SOURCES = \
 	src/relay/account.h \
 	src/relay/account_connect.c \
 	src/relay/account_internal.h \
+	src/relay/account_pace.c \
 	src/relay/account_quota.c \
 	src/relay/account_state.c \
 	src/relay/auth.c \

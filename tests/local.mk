@@ -234,6 +234,7 @@ integration_lib = \
 integration_tests = \
 	tests/integration/abuse_leaves_others_served.py \
 	tests/integration/account_and_queue_trouble.py \
+	tests/integration/account_states_outlive_kills.py \
 	tests/integration/answers_for_programs.py \
 	tests/integration/alert_command.py \
 	tests/integration/cost_in_system_calls.py \
@@ -294,6 +295,7 @@ integration_tests = \
 	tests/integration/spool_promises_start.py \
 	tests/integration/spool_promises_sync.py \
 	tests/integration/spool_without_daemon.py \
+	tests/integration/status_shows_drop.py \
 	tests/integration/the_next_goes_ahead.py \
 	tests/integration/the_unit_is_enough.py \
 	tests/integration/upstream_refusals_send_no_credential.py \

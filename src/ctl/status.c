@@ -14,22 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A held account, or one over its quota, needs a person or at least patience
- * that a person should know of; a throttled one helps itself. */
-static bool account_needs_person(const json_t *account)
-{
-	const char *state = json_text(account, "state");
-
-	return strcmp(state, "held") == 0 || strcmp(state, "over-quota") == 0;
-}
-
 static bool needs_person(const json_t *status)
 {
 	const json_t *accounts = json_object_get(status, "accounts");
 	size_t i;
 
 	for (i = 0; i < json_array_size(accounts); i++)
-		if (account_needs_person(json_array_get(accounts, i)))
+		/* one that is slowed down for some minutes helps itself */
+		if (json_flag(json_array_get(accounts, i), "lasting"))
 			return true;
 	return json_number(json_object_get(status, "queue"), "failed_unseen") >
 		       0 ||

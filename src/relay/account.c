@@ -22,7 +22,6 @@
 #define SUSPECTS_MAX 3
 /* Different messages taken for spam with no other delivered in between. */
 #define SPAM_MAX 3
-
 static const char *const state_names[] = {
 	[ACCOUNT_ACTIVE] = "active",
 	[ACCOUNT_THROTTLED] = "throttled",
@@ -162,9 +161,16 @@ void account_pause_for(struct account *a, enum account_state state,
 	struct log_text name_text, text;
 
 	a->until_ms = clock_boot_ms() + wait;
-	log_err("account-%s account=%s next=%llds reason=%s",
-		state_names[state], log_text(&name_text, name),
-		(long long)(wait / 1000), log_text(&text, reason));
+	log_text(&name_text, name);
+	log_text(&text, reason);
+	if (state != a->state)
+		log_err("account-%s account=%s next=%llds reason=%s",
+			state_names[state], name_text.text,
+			(long long)(wait / 1000), text.text);
+	else /* a probe that fails is no news */
+		log_warn("account-%s account=%s next=%llds reason=%s",
+			state_names[state], name_text.text,
+			(long long)(wait / 1000), text.text);
 	account_set_state(a, state, reason);
 	account_disconnect(a, false);
 	/* Mail that waits needs the timer. */
@@ -194,6 +200,9 @@ void account_back_off(struct account *a, enum phase phase, const char *text,
 		a->params.settings->host, phase_name(phase),
 		log_text(&reason, text), log_text(&hint, advice),
 		(long long)(wait / 1000), (long long)(wait % 1000 / 100));
+	if (gmail_means_our_bug(advice))
+		log_err("alarm account=%s reason=%s advice=%s", name.text,
+			reason.text, hint.text);
 	note_ability(a);
 	a->params.callbacks.on_state(a->params.callbacks.arg, a);
 	account_arm_timer(a, a->backoff_until_ms);
@@ -232,13 +241,12 @@ static bool delivering(const struct account *a)
 
 bool account_may_send(struct account *a)
 {
-	int64_t now = clock_boot_ms(), at = able_at(a);
+	int64_t now = clock_boot_ms(), at = able_at(a), gap = account_gap_ms(a);
 
 	if (a->draining || a->by_hand)
 		return false;
-	if (a->message_ms > 0 &&
-		a->message_ms + a->params.settings->message_gap_ms > at)
-		at = a->message_ms + a->params.settings->message_gap_ms;
+	if (a->message_ms > 0 && a->message_ms + gap > at)
+		at = a->message_ms + gap;
 	if (at > now) {
 		account_arm_timer(a, at);
 		return false;
@@ -348,6 +356,7 @@ static void note_success(struct account *a, unsigned rcpt_count)
 {
 	a->delivered++;
 	a->success_ms = clock_boot_ms();
+	account_note_sent(a);
 	a->suspect_count = 0;
 	ledger_add(&a->ledger, clock_wall_s(), rcpt_count);
 	account_quota_warn(a);
@@ -388,6 +397,9 @@ static void account_scope_trouble(
 	a->wake_on_login = trouble->phase <= PHASE_AUTH;
 	a->ehlo_literal = false;
 	a->own_limit = false;
+	/* its first words in a while, not what a probe hears */
+	if (trouble->pause == PAUSE_BRIEF && a->state == ACCOUNT_ACTIVE)
+		account_slow_down(a);
 	account_pause_for(a, state, next_pause_ms(a, trouble->pause), reason);
 }
 
@@ -460,6 +472,8 @@ void account_info(const struct account *a, struct account_info *out)
 		.reason = a->reason,
 		.next_ms = at > 0 ? at - clock_boot_ms() : -1,
 		.backing_off = a->backoff_until_ms > 0,
+		.lasting = account_is_lasting(a),
+		.gap_ms = account_gap_ms(a),
 		.connections = a->connection_count,
 		.messages_day = sum.messages,
 		.recipients_day = sum.recipients,
@@ -497,6 +511,7 @@ void account_resume(struct account *a)
 	a->suspect_count = 0;
 	a->careful = false;
 	a->ehlo_literal = false;
+	a->slow_step = 0;
 	account_set_state(a, ACCOUNT_ACTIVE, "");
 	/* No hand lifts its own limit: told at once, not with the next mail. */
 	(void)account_quota_reached(a);
@@ -506,8 +521,10 @@ void account_resume(struct account *a)
 void account_flush(struct account *a)
 {
 	forget_backoff(a);
-	if (a->state == ACCOUNT_THROTTLED)
+	if (a->state == ACCOUNT_THROTTLED) {
 		a->until_ms = clock_boot_ms();
+		a->message_ms = 0;
+	}
 	note_ability(a);
 	account_look_soon(a);
 }

@@ -42,10 +42,13 @@ struct account_info {
 	const char *host;
 	uint16_t port;
 	enum account_state state;
-	bool paused_by_hand;   /* ACCOUNT_HELD by gmrelayctl */
-	const char *reason;    /* "" or what happened and what to do */
-	int64_t next_ms;       /* until the next try; -1: none planned */
-	bool backing_off;      /* connection trouble; next_ms counts */
+	bool paused_by_hand; /* ACCOUNT_HELD by gmrelayctl */
+	const char *reason;  /* "" or what happened and what to do */
+	int64_t next_ms;     /* until the next try; -1: none planned */
+	bool backing_off;    /* connection trouble; next_ms counts */
+	bool lasting;   /* held, over its quota, or paused for an hour or more:
+			   somebody is to be told */
+	int64_t gap_ms; /* between messages, just now */
 	unsigned connections;  /* open now */
 	unsigned messages_day; /* in the last 24 h */
 	unsigned recipients_day;
@@ -131,6 +134,10 @@ void account_resume(struct account *a);
 /* As by USR1: back-off forgotten, a throttled account probed at once, one that
  * is held or over its quota not. */
 void account_flush(struct account *a);
+
+/* Its state when the process before this one ended, as far as somebody was told
+ * of it (ACTIVE: not of trouble). */
+enum account_state account_told_before(const struct account *a);
 
 const struct conf_account *account_settings(const struct account *a);
 const struct credential *account_credential(const struct account *a);

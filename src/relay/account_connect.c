@@ -294,8 +294,9 @@ static size_t wanted(struct account *a)
 	const size_t unready = opened - ready;
 	size_t due, max = a->params.settings->connections;
 
-	/* One tries whether the server is there; and one is a probe. */
-	if (opened == 0 || a->state != ACCOUNT_ACTIVE)
+	/* One tries whether the server is there; and one is a probe, or enough
+	 * where there was too much. */
+	if (opened == 0 || a->state != ACCOUNT_ACTIVE || a->slow_step > 0)
 		max = 1;
 	else if (ready == 0 || clock_boot_ms() < a->grow_ms)
 		return 0;

@@ -1,6 +1,7 @@
 /*
  * account_internal.h - shared by the files of an account: account.c (may it
- *          send, what trouble means), account_quota.c (its daily limits),
+ *          send, what trouble means), account_pace.c (how fast),
+ *          account_quota.c (its daily limits),
  *          account_connect.c (names, addresses, connections), account_state.c
  *          (the saved state).
  */
@@ -36,7 +37,10 @@ struct account {
 	bool wake_on_login; /* the login was refused: one that works will do */
 	enum pause pause;
 	unsigned pause_step;
-	int64_t until_ms; /* boot clock: when a probe may go */
+	int64_t until_ms;               /* boot clock: when a probe may go */
+	enum account_state told_before; /* see account_told_before() */
+	unsigned slow_step;             /* see account_gap_ms() */
+	unsigned slow_messages;         /* delivered at this step */
 	char reason[ACCOUNT_REASON_MAX];
 	unsigned backoff_step;
 	int64_t backoff_until_ms; /* 0: none */
@@ -103,6 +107,17 @@ void account_on_trouble(
 /* Connection trouble: wait, doubling. */
 void account_back_off(struct account *a, enum phase phase, const char *text,
 	const char *advice);
+
+/* account_pace.c: */
+
+/* Between messages. */
+int64_t account_gap_ms(const struct account *a);
+/* Gmail slowed the account down: the gap becomes longer, and shorter again when
+ * so many messages were sent. */
+void account_slow_down(struct account *a);
+void account_note_sent(struct account *a);
+/* Held, over its quota, or so paused that somebody should know. */
+bool account_is_lasting(const struct account *a);
 
 /* account_quota.c: */
 

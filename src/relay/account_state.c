@@ -242,6 +242,8 @@ static void forget(struct account *a, const char *why)
 		log_text(&name, a->params.settings->name),
 		account_state_name(a->state), why);
 	a->state = ACCOUNT_ACTIVE;
+	a->pause = PAUSE_NONE;
+	a->pause_step = 0;
 	a->reason[0] = '\0';
 }
 
@@ -264,6 +266,10 @@ static void restore(struct account *a, const struct loaded *in)
 {
 	if (a->state == ACCOUNT_ACTIVE)
 		return;
+	a->pause = (enum pause)in->pause;
+	a->pause_step = in->step;
+	if (!in->hand && account_is_lasting(a))
+		a->told_before = a->state;
 	if (a->state == ACCOUNT_HELD && !in->hand &&
 		in->credential != fingerprint(a, in->salt)) {
 		forget(a, "new credential or settings");
@@ -275,8 +281,6 @@ static void restore(struct account *a, const struct loaded *in)
 	}
 	a->by_hand = in->hand;
 	a->wake_on_login = in->login;
-	a->pause = (enum pause)in->pause;
-	a->pause_step = in->step;
 	if (!in->own)
 		a->until_ms = clock_boot_ms() + left_ms(a, in->until_s);
 }

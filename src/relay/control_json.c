@@ -164,9 +164,10 @@ json_t *control_json_account(const struct account_info *info)
 	if (row == NULL)
 		return NULL;
 	json_object_update_new(
-		row, json_pack("{s:I,s:b,s:I,s:I,s:I}", "next_ms",
+		row, json_pack("{s:I,s:b,s:b,s:I,s:I,s:I,s:I}", "next_ms",
 			     (json_int_t)info->next_ms, "backing_off",
-			     info->backing_off, "connections",
+			     info->backing_off, "lasting", info->lasting,
+			     "gap_ms", (json_int_t)info->gap_ms, "connections",
 			     (json_int_t)info->connections, "messages_day",
 			     (json_int_t)info->messages_day, "recipients_day",
 			     (json_int_t)info->recipients_day));

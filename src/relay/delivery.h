@@ -24,6 +24,7 @@ enum rcpt_outcome {
 	OUTCOME_RETRY,     /* refused for now, the message's own matter */
 	OUTCOME_FAIL,      /* refused for good */
 	OUTCOME_SPLIT,     /* belongs into a further transaction, at once */
+	OUTCOME_SENDER,    /* again at once, with the account's own sender */
 	OUTCOME_SUSPECT,   /* see ACTION_SUSPECT */
 };
 
@@ -38,6 +39,7 @@ struct delivery_rcpt {
 struct delivery {
 	uint64_t id;
 	const char *reverse_path;    /* for the wire, without its brackets */
+	bool own_sender;             /* that is the account's own address */
 	struct delivery_rcpt *rcpts; /* the maker's: most are one */
 	size_t rcpt_count;           /* at most DELIVERY_RCPT_MAX */
 	uint64_t size;               /* octets of content */

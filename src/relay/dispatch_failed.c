@@ -52,13 +52,15 @@ static void arm_timer(struct dispatch *d)
 
 void dispatch_await_digest(struct dispatch *d, const struct failed_message *f)
 {
-	const int64_t now = clock_boot_ms();
-	int64_t left =
-		REPORT_CAP_HOUR_MS - (clock_wall_s() - f->failed_s) * 1000;
+	const int64_t hour_s = REPORT_CAP_HOUR_MS / 1000;
+	const int64_t now = clock_boot_ms(), now_s = clock_wall_s();
+	int64_t left_s = hour_s;
 
-	if (left > REPORT_CAP_HOUR_MS)
-		left = REPORT_CAP_HOUR_MS;
-	report_cap_wait(d->cap, f->told_key, now, now + (left > 0 ? left : 0));
+	if (f->failed_s < now_s - hour_s)
+		left_s = 0;
+	else if (f->failed_s < now_s)
+		left_s = hour_s - (now_s - f->failed_s);
+	report_cap_wait(d->cap, f->told_key, now, now + 1000 * left_s);
 	dispatch_arm_digest(d);
 }
 

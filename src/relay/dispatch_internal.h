@@ -61,6 +61,7 @@ struct message {
 	uint8_t stage;     /* enum message_stage */
 	uint8_t slot;
 	bool to_hold;          /* the job under way ends in a hold */
+	bool own_sender;       /* goes with the account's address as sender */
 	uint8_t wish;          /* enum message_wish */
 	uint32_t named_wait_s; /* of the waits that refusals of this round
 				  named, the longest */

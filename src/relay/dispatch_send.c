@@ -10,6 +10,7 @@
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "proto/address.h"
 #include "proto/sender.h"
 #include "relay/delivery.h"
 #include "relay/dispatch_internal.h"
@@ -86,7 +87,11 @@ static struct attempt *make_attempt(struct dispatch *d, struct message *m,
 	t->delivery.report = t->env->report;
 	t->delivery.tried = t->env->attempts > 0;
 	t->delivery.reverse_path =
-		sender_reverse_path(&settings->sender, t->env->reverse_path);
+		m->own_sender ? settings->username
+			      : sender_reverse_path(&settings->sender,
+					t->env->reverse_path);
+	t->delivery.own_sender =
+		address_same(t->delivery.reverse_path, settings->username);
 	choose_recipients(
 		t, rcpt_max < DELIVERY_RCPT_MAX ? rcpt_max : DELIVERY_RCPT_MAX);
 	/* What was not asked for is not in the header. */
@@ -334,6 +339,7 @@ void dispatch_finished(void *arg, struct account *a, struct delivery *delivery)
 		return;
 	}
 	verdict_log_refused(t);
+	verdict_log_alarm(t, a);
 	dispatch_count_time(d, m, env);
 	if (v.refused > 0)
 		env->refused = true;

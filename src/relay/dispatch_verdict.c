@@ -6,6 +6,7 @@
 
 #include "relay/dispatch_verdict.h"
 
+#include "base/conf.h"
 #include "base/log.h"
 #include "base/util.h"
 
@@ -101,6 +102,7 @@ void verdict_log_refused(const struct attempt *t)
 		struct log_text to, reply;
 
 		if (outcome == OUTCOME_UNTRIED || outcome == OUTCOME_SPLIT ||
+			outcome == OUTCOME_SENDER ||
 			outcome == OUTCOME_DELIVERED ||
 			(!failed && ++deferred > DEFERRED_NAMED_MAX))
 			continue;
@@ -114,6 +116,42 @@ void verdict_log_refused(const struct attempt *t)
 			deferred - DEFERRED_NAMED_MAX);
 }
 
+void verdict_log_alarm(const struct attempt *t, const struct account *a)
+{
+	const struct delivery_rcpt *r = t->delivery.rcpts;
+	const struct delivery_rcpt *end = r + t->delivery.rcpt_count;
+	char id[HEX64_SIZE], words[ENVELOPE_REPLY_MAX];
+	struct log_text name, reply, advice;
+
+	while (r < end && (r->rule == NULL || !gmail_is_alarming(r->rule)))
+		r++;
+	if (r == end)
+		return;
+	reply_print(&r->reply, words, sizeof(words));
+	log_err("alarm id=%s account=%s reply=%s advice=%s",
+		hex64(id, t->env->id),
+		log_text(&name, account_settings(a)->name),
+		log_text(&reply, words), log_text(&advice, r->rule->advice));
+}
+
+/* The next transaction of this message goes with the account's own address;
+ * that is as if this one had not been. */
+static void change_sender(struct attempt *t, const struct delivery_rcpt *result)
+{
+	char id[HEX64_SIZE], words[ENVELOPE_REPLY_MAX];
+	struct log_text from, reply;
+
+	if (t->message->own_sender)
+		return;
+	t->message->own_sender = true;
+	reply_print(&result->reply, words, sizeof(words));
+	log_warn("sender-refused id=%s from=%s reply=%s advice=\"it is sent "
+		 "with the account's own address in the envelope\"",
+		hex64(id, t->env->id),
+		log_text(&from, t->delivery.reverse_path),
+		log_text(&reply, words));
+}
+
 void verdict_judge(struct verdict *v, struct account *a, struct attempt *t,
 	const struct delivery_rcpt *result)
 {
@@ -121,8 +159,11 @@ void verdict_judge(struct verdict *v, struct account *a, struct attempt *t,
 	enum rcpt_outcome outcome = result->outcome;
 	char words[ENVELOPE_REPLY_MAX];
 
-	v->split += outcome == OUTCOME_SPLIT;
-	if (outcome == OUTCOME_UNTRIED || outcome == OUTCOME_SPLIT)
+	v->split += outcome == OUTCOME_SPLIT || outcome == OUTCOME_SENDER;
+	if (outcome == OUTCOME_SENDER)
+		change_sender(t, result);
+	if (outcome == OUTCOME_UNTRIED || outcome == OUTCOME_SPLIT ||
+		outcome == OUTCOME_SENDER)
 		return;
 	if (outcome == OUTCOME_SUSPECT) {
 		outcome = suspicion_confirmed(t->message, a, r) ? OUTCOME_FAIL

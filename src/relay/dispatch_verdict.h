@@ -62,6 +62,9 @@ void verdict_log(const struct verdict *v, const struct attempt *t,
 /* What to do about those who failed and were not told of yet; NULL: nothing. */
 const char *verdict_advice(const struct verdict *v, const struct envelope *env);
 
+/* A line at error level where the server said what somebody should look at. */
+void verdict_log_alarm(const struct attempt *t, const struct account *a);
+
 /* Where there are several recipients that line names one: all who were refused
  * have one each; of those put off, the first ten. */
 void verdict_log_refused(const struct attempt *t);

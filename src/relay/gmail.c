@@ -315,10 +315,10 @@ static const struct gmail_rule rules[] =
 			"The recipient's domain does not exist. Check the spelling of the part behind the @."},
 		{553, 0, "5.1.3", NULL, RCPT, SCOPE_RECIPIENT, ACTION_FAIL,
 			PAUSE_NONE, bad_recipient},
-		{553, 0, "5.1.3", NULL, MAIL, SCOPE_MESSAGE, ACTION_FAIL,
-			PAUSE_NONE, bad_sender},
-		{553, 0, "5.1.7", NULL, MAIL, SCOPE_MESSAGE, ACTION_FAIL,
-			PAUSE_NONE, bad_sender},
+		{553, 0, "5.1.3", NULL, MAIL, SCOPE_MESSAGE, ACTION_SENDER,
+			PAUSE_SUSPECT, bad_sender},
+		{553, 0, "5.1.7", NULL, MAIL, SCOPE_MESSAGE, ACTION_SENDER,
+			PAUSE_SUSPECT, bad_sender},
 		{553, 0, "5.6.7", NULL, RCPT, SCOPE_RECIPIENT, ACTION_FAIL,
 			PAUSE_NONE, smtputf8},
 		{553, 0, "5.6.7", NULL, MESSAGE, SCOPE_MESSAGE, ACTION_FAIL,
@@ -336,8 +336,8 @@ static const struct gmail_rule rules[] =
 			SCOPE_CONNECTION, ACTION_BACK_OFF, PAUSE_NONE, our_bug},
 		{555, 0, NULL, NULL, RCPT, SCOPE_RECIPIENT, ACTION_FAIL,
 			PAUSE_NONE, bad_recipient},
-		{555, 0, NULL, NULL, MAIL, SCOPE_MESSAGE, ACTION_FAIL,
-			PAUSE_NONE, bad_sender},
+		{555, 0, NULL, NULL, MAIL, SCOPE_MESSAGE, ACTION_SENDER,
+			PAUSE_SUSPECT, bad_sender},
 
 		/* --- the default rules --- */
 		{0, 2, NULL, NULL, ANY, SCOPE_NONE, ACTION_NONE, PAUSE_NONE,
@@ -475,6 +475,19 @@ bool gmail_means_loop(const char *advice)
 	return advice == loop;
 }
 
+bool gmail_means_our_bug(const char *advice)
+{
+	return advice == our_bug;
+}
+
+bool gmail_is_alarming(const struct gmail_rule *rule)
+{
+	if (rule->action == ACTION_FAIL)
+		return rule->advice == sender_policy ||
+		       rule->pause == PAUSE_SPAM;
+	return rule->advice == our_bug || rule->pause == PAUSE_SAME;
+}
+
 const char *action_name(enum action action)
 {
 	static const char *const names[] = {
@@ -487,6 +500,7 @@ const char *action_name(enum action action)
 		[ACTION_THROTTLE] = "throttle",
 		[ACTION_QUOTA] = "quota",
 		[ACTION_HOLD] = "hold",
+		[ACTION_SENDER] = "sender",
 		[ACTION_SUSPECT] = "suspect",
 	};
 

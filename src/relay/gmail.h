@@ -53,6 +53,8 @@ enum action {
 	ACTION_THROTTLE,  /* account: pause, growing */
 	ACTION_QUOTA,     /* account: over its daily limit; probe, growing */
 	ACTION_HOLD, /* account: until new credentials or resume; rare probe */
+	ACTION_SENDER,  /* at once, with the account's own address as sender;
+			   where it is that already: as ACTION_SUSPECT */
 	ACTION_SUSPECT, /* unknown 5xx to MAIL or DATA: retry now; final at the
 			   next attempt if the account had a 250 since */
 };
@@ -114,6 +116,14 @@ int64_t gmail_pause_ms(enum pause pause, unsigned step);
 /* True for the advice of a row that says: the message goes round in circles. A
  * report about it would go the same way. NULL is fine. */
 bool gmail_means_loop(const char *advice);
+
+/* True for the advice of a row that blames this program. NULL is fine. */
+bool gmail_means_our_bug(const char *advice);
+
+/* True where somebody should look, though only one message got the reply: what
+ * it says is of this program, of the sending domain, or may come to be of the
+ * account. What pauses the account is told anyhow. */
+bool gmail_is_alarming(const struct gmail_rule *rule);
 
 const char *action_name(enum action action);
 const char *scope_name(enum scope scope);

@@ -136,7 +136,7 @@ static void alert(struct relay *r)
 	for (i = 0; i < dispatch_account_count(r->dispatch); i++) {
 		account_info(dispatch_account(r->dispatch, i), &info);
 		if (info.state == r->alerted[i] || info.paused_by_hand ||
-			info.state == ACCOUNT_THROTTLED)
+			(info.state == ACCOUNT_THROTTLED && !info.lasting))
 			continue;
 		r->alerted[i] = info.state;
 		snprintf(text, sizeof(text), "%s\t%s\t%s",
@@ -148,14 +148,11 @@ static void alert(struct relay *r)
 /* What was so before this process began has been told. */
 static void note_alerted(struct relay *r)
 {
-	struct account_info info;
 	size_t i;
 
-	for (i = 0; i < dispatch_account_count(r->dispatch); i++) {
-		account_info(dispatch_account(r->dispatch, i), &info);
-		if (info.state != ACCOUNT_THROTTLED && !info.paused_by_hand)
-			r->alerted[i] = info.state;
-	}
+	for (i = 0; i < dispatch_account_count(r->dispatch); i++)
+		r->alerted[i] =
+			account_told_before(dispatch_account(r->dispatch, i));
 }
 
 static void on_status(evutil_socket_t fd, short what, void *arg)

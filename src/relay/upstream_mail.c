@@ -23,13 +23,16 @@
 
 /* --- what became of the recipients --- */
 
-static enum rcpt_outcome outcome_of(enum action action)
+static enum rcpt_outcome outcome_of(
+	const struct delivery *d, enum action action)
 {
 	switch (action) {
 	case ACTION_FAIL:
 		return OUTCOME_FAIL;
 	case ACTION_SPLIT:
 		return OUTCOME_SPLIT;
+	case ACTION_SENDER:
+		return d->own_sender ? OUTCOME_SUSPECT : OUTCOME_SENDER;
 	case ACTION_SUSPECT:
 		return OUTCOME_SUSPECT;
 	default:
@@ -68,9 +71,10 @@ void upstream_refuse(
 		upstream_wants_again(u, phase, rule))
 		upstream_note_reply(u, phase, rule, r);
 	else if (rcpt != NULL)
-		decide(rcpt, outcome_of(rule->action), rule, r);
+		decide(rcpt, outcome_of(u->tx.delivery, rule->action), rule, r);
 	else
-		decide_all(&u->tx, outcome_of(rule->action), rule, r);
+		decide_all(&u->tx, outcome_of(u->tx.delivery, rule->action),
+			rule, r);
 }
 
 bool upstream_was_idle(const struct upstream *u)

@@ -47,6 +47,19 @@ def account(daemon):
     return daemon.status()["accounts"][0]
 
 
+def wait_saved(daemon, state):
+    """The state file says so."""
+    path = os.path.join(daemon.spool, "state", "default")
+
+    def saved():
+        if not os.path.exists(path):
+            return False
+        with open(path, encoding="utf-8") as file:
+            return "state %s\n" % state in file.read()
+
+    wait_for(saved, what="%s on disk" % state)
+
+
 @scenario
 def a_hold_and_its_end_are_told_once_each(t):
     fake = t.fake()
@@ -82,6 +95,54 @@ def a_days_limit_is_told(t):
     told = Told(t, fake)
     told.daemon.send(message())
     t.equal(told.wait(1)[0][3], "over-quota", "state")
+
+
+@scenario
+def a_pause_of_an_hour_is_told_too(t):
+    fake = t.fake()
+    fake.rule("FINAL", "421 4.7.28 Our system has detected an unusual rate of "
+              "unsolicited mail.", times=2)
+    told = Told(t, fake)
+    daemon = told.daemon
+    daemon.send(message())
+    t.equal(told.wait(1)[0][3], "throttled", "state")
+    t.equal(daemon.ctl_run("status").returncode, 1, "gmrelayctl status")
+    daemon.wait_log("error: account-throttled ")
+    # a probe that fails is no news, and is at another level
+    daemon.ask("queue.flush")
+    daemon.wait_log("warning: account-throttled ")
+    daemon.ask("queue.flush")
+    fake.wait_messages(1)
+    wait_for(lambda: told.lines()[-1][3] == "active", what="the good news")
+    t.equal([x[3] for x in told.lines()], ["throttled", "active"], "alerts")
+    t.equal(daemon.log_now().count("error: account-throttled "), 1,
+            "lines at error level")
+    t.equal(daemon.ctl_run("status").returncode, 0, "gmrelayctl status")
+
+
+@scenario
+def what_a_restart_changes_is_told_once(t):
+    fake = t.fake()
+    fake.rule("AUTH", list(WRONG_PASSWORD))
+    told = Told(t, fake)
+    daemon = told.daemon
+    daemon.send(message())
+    told.wait(1)
+    wait_saved(daemon, "held")
+    # the same after restarts of the relay and of all: no news
+    pid = daemon.kill_role("relay")
+    daemon.wait_role_again("relay", pid)
+    t.equal(account(daemon)["state"], "held", "the account")
+    daemon.stop()
+    daemon.start()
+    t.equal(account(daemon)["state"], "held", "the account")
+    # a new password ends the hold
+    fake.clear_rules()
+    fake.behaviour.password = "another-secret"
+    daemon.write_password("another-secret")
+    daemon.reload()
+    fake.wait_messages(1)
+    t.equal([x[3] for x in told.wait(2)], ["held", "active"], "alerts")
 
 
 @scenario

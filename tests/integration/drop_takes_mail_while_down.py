@@ -262,49 +262,6 @@ def it_waits_while_the_receiver_has_no_time(t):
 
 
 @scenario
-def status_tells_what_waits(t):
-    _, daemon, sendmail = down(t, max_clients=1)
-    daemon.start()
-    nothing = {"waiting": 0, "oldest_ms": 0, "refused": 0, "more": False}
-    t.equal(daemon.status()["drop"], nothing, "an empty drop/")
-    t.true("drop" not in daemon.ctl_run("status", json_output=False).stdout,
-           "nothing is said of it")
-    with daemon.client() as client:
-        client.ehlo()
-        client.expect("MAIL FROM:<a@example.org>", 250)
-        sendmail.ok(TO, text=TEXT)  # 421, so it goes to drop/
-        sendmail.ok(TO, text=TEXT)
-        path = os.path.join(sendmail.drop, names(sendmail)[0])
-        # all that come while the receiver has no time: none makes it later
-        for i in range(4):
-            put(sendmail, "another%d" % i, GOOD)
-        then = os.stat(path).st_mtime - 600
-        os.utime(path, (then, then))
-        put(sendmail, "0123456789abcdef.refused", GOOD + TEXT)
-        drop = daemon.status()["drop"]
-        t.equal((drop["waiting"], drop["refused"], drop["more"]),
-                (2, 1, False), "counts")
-        t.true(600 <= drop["oldest_ms"] / 1000 < 700, "age: %r" % drop)
-        done = daemon.ctl_run("status", json_output=False)
-        t.equal(done.returncode, 1, "status: one was set aside")
-        t.true("2 left by the sendmail command wait" in done.stdout and
-               "the oldest for 10m" in done.stdout and
-               "1 set aside in the spool's drop/" in done.stdout,
-               "status: %r" % done.stdout)
-        client.cmd("QUIT")
-    t.wait_for(lambda: daemon.status()["drop"]["waiting"] == 0, 30,
-               "they are taken in")
-    os.unlink(os.path.join(sendmail.drop, "0123456789abcdef.refused"))
-    t.equal(daemon.ctl_run("status").returncode, 0, "status")
-    # with very many it is enough to know that they are
-    for i in range(1100):
-        put(sendmail, "%016x.refused" % i, b"")
-    drop = daemon.status()["drop"]
-    t.true(drop["more"] and 990 <= drop["refused"] <= 1000, "very many: %r" %
-           drop)
-
-
-@scenario
 def kills_lose_nothing(t):
     """kill -9 of either role or all, in the midst of it: every message arrives;
     a kill repeats at most what was in the air."""

@@ -209,10 +209,21 @@ class Worker:
         self.says(self.wait_log(r"connection-trouble .*phase=%s.*" %
                                 self.phase())[0].replace("\\", ""),
                   "the log")
+        self.alarms()
         self.untouched()
         self.fake.clear_rules()
         self.daemon.ask("queue.flush")
         self.arrives()
+
+    def alarms(self):
+        """A line at error level, where nothing else says that somebody should
+        look."""
+        row = self.case.row
+        if self.case.moment in row.alarm:
+            said = self.wait_log(r" error: alarm .*%d.*" % row.code)
+            self.t.true("advice=" in said[0], "advice: %r" % said[0])
+        elif not row.alarm:
+            self.t.true(" alarm " not in self.log(), "no alarm")
 
     def expect_reconnect(self):
         self.arrives()
@@ -287,6 +298,7 @@ class Worker:
         self.t.equal(self.account()["state"], "active", "the account")
         self.t.true("connection-trouble" not in self.log(),
                     "nothing is wrong with the connection")
+        self.alarms()
 
     def arrives(self, attempt=1):
         """At each recipient, once."""

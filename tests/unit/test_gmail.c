@@ -31,6 +31,7 @@ struct vector {
 #define MSG_RETRY      SCOPE_MESSAGE, ACTION_RETRY, PAUSE_NONE
 #define MSG_FAIL       SCOPE_MESSAGE, ACTION_FAIL, PAUSE_NONE
 #define MSG_SPAM       SCOPE_MESSAGE, ACTION_FAIL, PAUSE_SPAM
+#define MSG_SENDER     SCOPE_MESSAGE, ACTION_SENDER, PAUSE_SUSPECT
 #define MSG_SUSPECT    SCOPE_MESSAGE, ACTION_SUSPECT, PAUSE_SUSPECT
 #define RECONNECT      SCOPE_CONNECTION, ACTION_RECONNECT, PAUSE_NONE
 #define BACK_OFF       SCOPE_CONNECTION, ACTION_BACK_OFF, PAUSE_NONE
@@ -249,12 +250,12 @@ static const struct vector vectors[] = {
 		RCPT_FAIL},
 	{PHASE_RCPT, "553 5.1.3 The recipient address is not valid.",
 		RCPT_FAIL},
-	{PHASE_MAIL, "553 5.1.7 The sender address is not valid.", MSG_FAIL},
-	{PHASE_MAIL, "553 5.1.3 The sender address is not valid.", MSG_FAIL},
+	{PHASE_MAIL, "553 5.1.7 The sender address is not valid.", MSG_SENDER},
+	{PHASE_MAIL, "553 5.1.3 The sender address is not valid.", MSG_SENDER},
 	{PHASE_EHLO, "554 5.7.0 Too many unauthenticated commands.", BACK_OFF},
 	{PHASE_MAIL, "554 5.7.0 Too many unauthenticated commands.", BACK_OFF},
 	{PHASE_RCPT, "555 5.5.2 Syntax error, goodbye.", RCPT_FAIL},
-	{PHASE_MAIL, "555 5.5.2 Syntax error.", MSG_FAIL},
+	{PHASE_MAIL, "555 5.5.2 Syntax error.", MSG_SENDER},
 
 	/* the default rules */
 	{PHASE_BANNER, "554 5.7.1 go away", BACK_OFF},

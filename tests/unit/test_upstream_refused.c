@@ -153,7 +153,7 @@ static void test_mail_refused(void **state)
 		{"S 552 5.3.4 too big", OUTCOME_FAIL},
 		{"S 451 4.9.9 later", OUTCOME_RETRY},
 		{"S 550 5.9.9 as never before", OUTCOME_SUSPECT},
-		{"S 553 5.1.7 sender", OUTCOME_FAIL},
+		{"S 553 5.1.7 sender", OUTCOME_SENDER},
 	};
 #define ECHOES "S 503 5.5.1 MAIL first", "S 503 5.5.1 MAIL first"
 	struct fixture *f = *state;

@@ -74,14 +74,17 @@ def usual(code, moment):
 
 class Row:
     """reply; what comes of it: moments -> Outcome, "any" for all of them; cure:
-    a word of the advice; twice: it is said a second time, and what then."""
+    a word of the advice; twice: it is said a second time, and what then; alarm:
+    the moments at which it is a line at error level, as nothing else tells of
+    it, once it has had an effect."""
 
-    def __init__(self, reply, outcomes, cure=None, twice=None):
+    def __init__(self, reply, outcomes, cure=None, twice=None, alarm=()):
         self.reply = reply
         self.lines = reply.split("\n")
         self.code = int(reply[:3])
         self.cure = cure
         self.twice = twice or {}
+        self.alarm = alarm
         self.outcomes = {}
         for moments, outcome in outcomes.items():
             if moments == "any":
@@ -108,6 +111,7 @@ class Row:
 # not understood: a new connection, with nothing pipelined; then later
 OUR_BUG = {MESSAGE: RECONNECT, START + ("AUTH", "RSET"): BACK_OFF}
 THEN_LATER = {"FINAL": LATER, "MAIL": LATER}
+BUG_ALARM = MESSAGE + ("BANNER", "STARTTLS", "AUTH", "RSET")
 SENDER_POLICY = ("7.23", "7.24", "7.25", "7.26", "7.27", "7.29", "7.30",
                  "7.32")
 
@@ -134,11 +138,13 @@ ROWS = [
     Row("421 4.7.28 Gmail has rate limited you.", {"any": RATE}),
     Row("421 4.7.28 This message exceeded its quota for sending messages "
         "with the same Message-ID.",
-        {"any": RATE, MESSAGE: later(4 * HOUR), AGAIN: RECONNECT}),
+        {"any": RATE, MESSAGE: later(4 * HOUR), AGAIN: RECONNECT},
+        alarm=MESSAGE),
 ] + [
     Row("%d %d.%s This mail is unauthenticated." % (code, code // 100, number),
         {MESSAGE: FAIL if code == 550 else LATER},
-        cure="SPF" if code == 550 else None)
+        cure="SPF" if code == 550 else None,
+        alarm=MESSAGE if code == 550 else ())
     for number, code in list(itertools.product(SENDER_POLICY, (451, 550))) +
     [("7.26", 421)]
 ] + [
@@ -155,7 +161,7 @@ ROWS = [
         "unsupported. Please try again.", {"RCPT": SPLIT}),
     Row("451 4.4.2 Timeout - closing connection.", {"any": RECONNECT}),
     Row("451 4.5.0 SMTP protocol violation, see RFC 2821.", OUR_BUG,
-        twice=THEN_LATER),
+        twice=THEN_LATER, alarm=BUG_ALARM),
     Row("452 4.2.2 The recipient's inbox is out of storage space.",
         {"RCPT": LATER, "MAIL": HOLD}, cure="storage"),
     Row("452 4.5.3 Your message has too many recipients.", {"RCPT": SPLIT}),
@@ -165,16 +171,17 @@ ROWS = [
     Row("552 Too many recipients.", {"RCPT": SPLIT}),
     Row("552 5.5.3 Try these in another transaction.", {"RCPT": SPLIT}),
     Row("454 4.5.0 SMTP protocol violation, no commands allowed to pipeline "
-        "after STARTTLS, see RFC 3207.", {"any": BACK_OFF}),
+        "after STARTTLS, see RFC 3207.", {"any": BACK_OFF}, alarm=MOMENTS),
     Row("523 5.7.10 SMTP protocol violation, no commands allowed to pipeline "
-        "after STARTTLS, see RFC 3207.", {}),
+        "after STARTTLS, see RFC 3207.", {}, alarm=("STARTTLS",)),
     Row("525 5.7.10 SMTP protocol violation, no commands allowed to pipeline "
-        "after STARTTLS, see RFC 3207.", {}),
+        "after STARTTLS, see RFC 3207.", {}, alarm=("STARTTLS",)),
     Row("454 4.7.0 Cannot authenticate due to a temporary system problem. "
         "Try again later.", {}, cure="no fault of the password"),
     Row("454 4.7.0 Too many login attempts, please try again later.",
         {"any": LOGINS}, cure="log in less often"),
-    Row("454 5.5.1 STARTTLS may not be repeated.", {"any": BACK_OFF}),
+    Row("454 5.5.1 STARTTLS may not be repeated.", {"any": BACK_OFF},
+        alarm=MOMENTS),
     Row("501 5.5.2 Cannot Decode response", {"RCPT": FAIL, "EHLO": OTHER_WAY}),
     Row("501 5.5.4 HELO/EHLO argument is invalid.", {"EHLO": OTHER_WAY},
         twice={"EHLO": HOLD}, cure="hostname"),
@@ -182,13 +189,14 @@ ROWS = [
         "501 5.5.4  https://support.google.com/mail/?p=helo",
         {"EHLO": OTHER_WAY}, twice={"EHLO": HOLD}, cure="hostname"),
     Row("501 5.7.11 Syntax error (no parameters allowed).",
-        {"EHLO": OTHER_WAY}),
-    Row("502 5.5.1 Unrecognized command.", OUR_BUG, twice=THEN_LATER),
+        {"EHLO": OTHER_WAY}, alarm=("STARTTLS",)),
+    Row("502 5.5.1 Unrecognized command.", OUR_BUG, twice=THEN_LATER, alarm=BUG_ALARM),
     Row("502 5.5.1 Too many unrecognized commands, goodbye.", OUR_BUG,
-        twice=THEN_LATER),
-    Row("503 5.5.1 EHLO/HELO first.", OUR_BUG, twice=THEN_LATER),
-    Row("503 5.5.1 Bad sequence of commands.", OUR_BUG, twice=THEN_LATER),
-    Row("503 5.7.0 No identity changes permitted.", {"any": BACK_OFF}),
+        twice=THEN_LATER, alarm=BUG_ALARM),
+    Row("503 5.5.1 EHLO/HELO first.", OUR_BUG, twice=THEN_LATER, alarm=BUG_ALARM),
+    Row("503 5.5.1 Bad sequence of commands.", OUR_BUG, twice=THEN_LATER, alarm=BUG_ALARM),
+    Row("503 5.7.0 No identity changes permitted.", {"any": BACK_OFF},
+        alarm=MOMENTS),
     Row("504 5.7.4 Unrecognized Authentication Type.", {"AUTH": OTHER_WAY},
         twice={"AUTH": HOLD}),
     Row("504 5.7.4 XOAUTH is no longer supported.", {"AUTH": OTHER_WAY},
@@ -261,9 +269,12 @@ ROWS = [
     Row("550 5.7.1 This message is likely unsolicited due to the very low "
         "reputation of the sending domain.", {"any": DISTRUST}),
     Row("550 5.7.1 Our system has detected that this message is likely "
-        "unsolicited mail.", {MESSAGE: FAIL}, cure="unwanted"),
-    Row("550 5.7.1 This message is likely suspicious.", {MESSAGE: FAIL}),
-    Row("550 5.7.1 Suspicious content found.", {MESSAGE: FAIL}),
+        "unsolicited mail.", {MESSAGE: FAIL}, cure="unwanted",
+        alarm=MESSAGE),
+    Row("550 5.7.1 This message is likely suspicious.", {MESSAGE: FAIL},
+        alarm=MESSAGE),
+    Row("550 5.7.1 Suspicious content found.", {MESSAGE: FAIL},
+        alarm=MESSAGE),
     Row("550 5.7.1 Email quota exceeded.", {"RCPT": LATER}),
     Row("550 5.7.1 The user or domain that you are sending to (or from) has "
         "a policy that prohibited the mail that you sent.", {MESSAGE: FAIL},
@@ -297,13 +308,16 @@ ROWS = [
         cure="attachments"),
     Row("553 5.1.2 We weren't able to find the recipient domain.", {}),
     Row("553 5.1.3 The address is not a valid RFC 5321 address.",
-        {"RCPT": FAIL, "MAIL": FAIL}),
+        {"RCPT": FAIL, "MAIL": OTHER_WAY}),
     Row("553 5.1.7 The sender address is not a valid RFC 5321 address.",
-        {"MAIL": FAIL}, cure="sender"),
+        {"MAIL": OTHER_WAY}),
     Row("554 5.6.0 Mail message is malformed. Not accepted.",
         {CONTENT: FAIL}, cure="malformed"),
-    Row("554 5.7.0 Too many unauthenticated commands.", {"any": BACK_OFF}),
-    Row("555 5.5.2 Syntax error, goodbye.", {"RCPT": FAIL, "MAIL": FAIL}),
+    Row("554 5.7.0 Too many unauthenticated commands.", {"any": BACK_OFF},
+        alarm=MOMENTS),
+    # a sender is changed for the account's address
+    Row("555 5.5.2 Syntax error, goodbye.", {"RCPT": FAIL,
+                                             "MAIL": OTHER_WAY}),
     # and what nobody has heard of
     Row("421 4.9.9 Something new.", {}),
     Row("450 4.9.9 Something new.", {}),
