@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/util.h"
+#include "relay/report_cap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -250,6 +251,7 @@ void drop_look_init(struct drop_look *look)
 {
 	memset(look, 0, sizeof(*look));
 	pthread_mutex_init(&look->mutex, NULL);
+	look->cap = report_cap_new();
 	look->connection = -1;
 	look->dir_fd = -1;
 }
@@ -259,6 +261,7 @@ void drop_look_free(struct drop_look *look)
 	if (look->dir != NULL)
 		closedir(look->dir);
 	look->dir = NULL;
+	report_cap_free(&look->cap);
 	pthread_mutex_destroy(&look->mutex);
 }
 

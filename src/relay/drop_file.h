@@ -17,6 +17,7 @@
 
 struct conf;
 struct local_names;
+struct report_cap;
 
 /* Files a look deals with before it reports; the next one goes on there. */
 #define DROP_LOOK_MAX 64
@@ -57,6 +58,7 @@ struct drop_look {
 	bool tell_strays; /* say what is LEFT_ALONE */
 	/* kept from one look to the next: where it goes on; NULL: anew */
 	DIR *dir;
+	struct report_cap *cap; /* reports to senders */
 	/* what came out */
 	struct drop_outcome outcomes[DROP_LOOK_MAX];
 	size_t count;

@@ -12,6 +12,7 @@
 #include "proto/line.h"
 #include "proto/local.h"
 #include "relay/report.h"
+#include "relay/report_cap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,7 +212,7 @@ static void ignore_refusal(void *arg, size_t i, const struct reply *reply)
 }
 
 /* Returns what became of the report: TAKEN, LATER or, when there is nobody to
- * be told, SET_ASIDE. */
+ * be told or who was told of so many already, SET_ASIDE. */
 static enum drop_fate tell_sender(struct drop_look *look,
 	const struct drop_mail *mail, const struct refusals *r)
 {
@@ -226,20 +227,26 @@ static enum drop_fate tell_sender(struct drop_look *look,
 		.on_refused = ignore_refusal,
 		.part_count = 1,
 	};
+	const int64_t now = clock_boot_ms();
 	enum drop_fate result = DROP_LATER;
 	struct buf text;
+	uint64_t key;
 	bool reached;
 
 	if (to == NULL)
+		return DROP_SET_ASIDE;
+	key = report_cap_key(look->cap, to);
+	if (!report_cap_allows(look->cap, key, now))
 		return DROP_SET_ASIDE;
 	buf_init(&text, REPORT_SIZE_MAX);
 	if (write_report(look, mail, r, to, &text) == 0) {
 		m.parts[0].data = text.data;
 		m.parts[0].len = text.len;
 		(void)deliver(look, &m, &reached, NULL);
-		if (fate == SUBMIT_TAKEN)
+		if (fate == SUBMIT_TAKEN) {
+			(void)report_cap_take(look->cap, key, now);
 			result = DROP_TAKEN;
-		else if (fate == SUBMIT_REFUSED)
+		} else if (fate == SUBMIT_REFUSED)
 			result = DROP_SET_ASIDE;
 	}
 	buf_free(&text);

@@ -100,11 +100,21 @@ static struct hour *hour_of(
 	return h;
 }
 
+static bool has_room(const struct hour *h)
+{
+	return h != NULL && !h->waits && h->reports < REPORT_CAP_SINGLES;
+}
+
+bool report_cap_allows(struct report_cap *cap, uint64_t key, int64_t now_ms)
+{
+	return has_room(hour_of(cap, key, now_ms));
+}
+
 bool report_cap_take(struct report_cap *cap, uint64_t key, int64_t now_ms)
 {
 	struct hour *h = hour_of(cap, key, now_ms);
 
-	if (h == NULL || h->waits || h->reports >= REPORT_CAP_SINGLES)
+	if (!has_room(h))
 		return false;
 	h->reports++;
 	return true;

@@ -1,7 +1,8 @@
 /*
  * report_cap.h - how many reports an address gets: the first few of an hour one
  *                by one, what follows in one digest when the hour is over.
- * Used by:    relay/dispatch (reports and delay notices), relay/drop_send.
+ * Used by:    relay/dispatch (reports and delay notices), relay/drop_send (a
+ *             table of its own).
  * Pure:       no descriptor, no clock, no log; time comes in.
  * Invariant:  from its first report on, an address gets at most
  *             REPORT_CAP_SINGLES an hour, a digest among them. The table is
@@ -35,7 +36,10 @@ void report_cap_free(struct report_cap **cap); /* NULL is fine */
  * table has other keys. */
 uint64_t report_cap_key(const struct report_cap *cap, const char *address);
 
-/* A report to this address is to be made. True: now, on its own; false: its
+/* Whether one more report may go to this address now, on its own. */
+bool report_cap_allows(struct report_cap *cap, uint64_t key, int64_t now_ms);
+
+/* The same, and it goes, or is to be. True: now, on its own; false: its
  * hour is full, so what it tells of waits for the digest. */
 bool report_cap_take(struct report_cap *cap, uint64_t key, int64_t now_ms);
 

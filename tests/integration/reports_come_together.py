@@ -9,6 +9,7 @@ import time
 
 from lib.faults import FSYNC, LINK, RENAME, WRITE, Faults
 from lib.harness import main, print_comment, scenario, wait_for
+from lib.sendmail import Sendmail
 from lib.smtpclient import message
 
 NO_SUCH = "550 5.1.1 The email account that you tried to reach does not exist"
@@ -318,6 +319,24 @@ def a_digest_that_cannot_be_written_is_not_lost(t):
     hour_passes(daemon)
     wait_all_told(daemon)
     t.true(len(reports.digests()) <= 2, "digests in the end")
+
+
+@scenario
+def what_is_refused_from_drop_is_set_aside(t):
+    fake, reports, daemon = refusing(t)
+    daemon.start()
+    daemon.stop()
+    sendmail = Sendmail(t, daemon)
+    for _ in range(SINGLES + 2):
+        sendmail.ok("-f", OWNER, "nobody-knows", text=b"Subject: x\n\nx\n")
+    daemon.start()
+    wait_for(lambda: daemon.status()["drop"]["waiting"] == 0, 30,
+             "an end of drop/")
+    fake.wait(lambda: len(reports.all()) >= SINGLES, 20, "reports")
+    daemon.wait_queue_empty()
+    t.equal(len(reports.all()), SINGLES, "reports")
+    t.equal(daemon.status()["drop"]["refused"], 2, "set aside")
+    t.equal(daemon.ctl_run("status").returncode, 1, "gmrelayctl status")
 
 
 def finally_told(t, daemon, reports, ids):

@@ -83,10 +83,15 @@ static void the_first_of_an_hour_go_singly(void **state)
 	int i;
 
 	(void)state;
-	for (i = 0; i < REPORT_CAP_SINGLES; i++, now += SECOND)
+	for (i = 0; i < REPORT_CAP_SINGLES; i++, now += SECOND) {
+		/* to ask costs nothing */
+		assert_true(report_cap_allows(cap, m.key, now));
+		assert_true(report_cap_allows(cap, m.key, now));
 		fails(cap, &m, now);
+	}
 	assert_int_equal(m.singles, REPORT_CAP_SINGLES);
 	assert_true(report_cap_due_ms(cap) == REPORT_CAP_NEVER);
+	assert_false(report_cap_allows(cap, m.key, now));
 	fails(cap, &m, now);
 	assert_int_equal(m.singles, REPORT_CAP_SINGLES);
 	assert_int_equal(m.waiting, 1);
