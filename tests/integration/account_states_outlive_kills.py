@@ -148,14 +148,16 @@ def its_own_daily_count_outlives_kills(t):
 
 @scenario
 def one_probe_at_a_time_whatever_the_state(t):
-    """Never two messages on the wire before the first one's result."""
-    for reply, state in (("421 4.3.0 Temporary System Problem.", "throttled"),
-                         ("550 5.4.5 Daily user sending limit exceeded.",
-                          "over-quota"),
-                         ("550 5.7.0 Mail relay denied [192.0.2.1].", "held")):
+    """Never two messages on the wire before the first one's result: neither by
+    another connection nor ahead on the same."""
+    for reply, state, connections in (
+            ("421 4.3.0 Temporary System Problem.", "throttled", 4),
+            ("421 4.3.0 Temporary System Problem.", "throttled", 1),
+            ("550 5.4.5 Daily user sending limit exceeded.", "over-quota", 1),
+            ("550 5.7.0 Mail relay denied [192.0.2.1].", "held", 1)):
         fake = t.fake()
         fake.rule("FINAL", reply, times=1)
-        daemon = t.daemon(fake, account={"connections": 4}).start()
+        daemon = t.daemon(fake, account={"connections": connections}).start()
         daemon.send(message(subject="m0"))
         daemon.wait_account(state)
         wait_saved(daemon, state)
