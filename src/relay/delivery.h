@@ -52,7 +52,8 @@ struct delivery {
 	struct content *content; /* owned */
 	bool in_doubt; /* the answer to the last byte was lost: outcomes are
 			  UNTRIED, but it may have been delivered */
-	bool damaged;  /* content could not be read; the connection was cut */
+	bool cut; /* the connection was lost or closed in the middle of it */
+	bool damaged; /* content could not be read; the connection was cut */
 	struct err problem; /* why, when damaged */
 	void *owner;        /* the maker's */
 };

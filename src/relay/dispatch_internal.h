@@ -65,6 +65,8 @@ struct message {
 	uint8_t wish;          /* enum message_wish */
 	uint32_t named_wait_s; /* of the waits that refusals of this round
 				  named, the longest */
+	uint32_t cut_s; /* boot clock: when the connection was lost in the
+			   middle of it; 0: never */
 };
 
 /* With its pointer in the heap, and what malloc(3) adds, below 130. */

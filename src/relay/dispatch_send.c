@@ -327,6 +327,8 @@ void dispatch_finished(void *arg, struct account *a, struct delivery *delivery)
 	if (delivery->in_doubt) {
 		verdict_doubt(&v, t);
 		d->counters->relay->in_doubt++;
+	} else if (delivery->cut && !delivery->damaged) {
+		verdict_cut(&v, a, t);
 	}
 	d->counters->relay->delivered_recipients += v.delivered;
 	if (v.delivered + v.failed + v.refused + v.split == 0) {

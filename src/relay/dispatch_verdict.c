@@ -193,12 +193,28 @@ void verdict_judge(struct verdict *v, struct account *a, struct attempt *t,
 	}
 }
 
-void verdict_doubt(struct verdict *v, struct attempt *t)
+/* Nobody said anything about them: as if they were refused for now. */
+static void put_off(struct verdict *v, struct attempt *t, const char *why)
 {
 	struct envelope_rcpt *r;
+	size_t i;
+
+	for (i = 0; i < t->delivery.rcpt_count; i++) {
+		r = &t->env->rcpts[t->delivery.rcpts[i].index];
+		if (t->delivery.rcpts[i].outcome != OUTCOME_UNTRIED)
+			continue;
+		v->refused++;
+		r->tried = true;
+		if (envelope_set_reply(r, why) != 0)
+			bug("out of memory for a reply");
+		note_said(v, SAID_DEFERRED, r);
+	}
+}
+
+void verdict_doubt(struct verdict *v, struct attempt *t)
+{
 	struct log_text from;
 	char id[HEX64_SIZE];
-	size_t i;
 
 	log_warn("in-doubt id=%s from=%s nrcpt=%zu reason=\"the answer to the "
 		 "last byte was lost: sent again with the same Message-ID, "
@@ -207,17 +223,21 @@ void verdict_doubt(struct verdict *v, struct attempt *t)
 		t->delivery.rcpt_count);
 	/* Counted like a refusal, so that a server that always drops here does
 	 * not get it every few seconds. */
-	for (i = 0; i < t->delivery.rcpt_count; i++) {
-		r = &t->env->rcpts[t->delivery.rcpts[i].index];
-		if (t->delivery.rcpts[i].outcome != OUTCOME_UNTRIED)
-			continue;
-		v->refused++;
-		r->tried = true;
-		if (envelope_set_reply(
-			    r, "the answer to the last byte was lost") != 0)
-			bug("out of memory for a reply");
-		note_said(v, SAID_DEFERRED, r);
-	}
+	put_off(v, t, "the answer to the last byte was lost");
+}
+
+void verdict_cut(struct verdict *v, struct account *a, struct attempt *t)
+{
+	struct message *m = t->message;
+	/* rounded up: what went through in the same second was before */
+	const int64_t before_ms = (m->cut_s + INT64_C(1)) * 1000;
+	const bool first = m->cut_s == 0;
+
+	m->cut_s = (uint32_t)(clock_boot_ms() / 1000);
+	if (!first && account_had_success_since(a, before_ms))
+		put_off(v, t,
+			"the connection was lost in the middle of the message, "
+			"again");
 }
 
 void verdict_give_up(struct verdict *v, struct envelope *env)

@@ -44,6 +44,10 @@ void verdict_judge(struct verdict *v, struct account *a, struct attempt *t,
 /* The answer to the last byte was lost. */
 void verdict_doubt(struct verdict *v, struct attempt *t);
 
+/* The connection was lost in the middle of it. That is nobody's fault, but when
+ * it comes again and others went through meanwhile. */
+void verdict_cut(struct verdict *v, struct account *a, struct attempt *t);
+
 /* Who still waited has failed. */
 void verdict_give_up(struct verdict *v, struct envelope *env);
 

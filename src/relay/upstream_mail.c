@@ -105,6 +105,14 @@ static bool is_in_doubt(const struct upstream *u, const struct upstream_tx *tx)
 	       tx->answered <= tx->delivery->rcpt_count;
 }
 
+/* What ended the connection came in the middle of a message, and was nothing
+ * that is known to be another's matter. */
+static bool ends_connection(const struct upstream *u)
+{
+	return u->troubled && u->trouble.scope == SCOPE_CONNECTION &&
+	       !u->trouble.was_idle && !u->trouble.again;
+}
+
 /* Recipients that the server wants in further transactions: at once, but only
  * if this one got anywhere. */
 static void check_split(struct delivery *d)
@@ -126,6 +134,7 @@ void upstream_finish_delivery(struct upstream *u, struct upstream_tx *tx)
 	if (d == NULL)
 		return;
 	d->in_doubt = is_in_doubt(u, tx);
+	d->cut = tx == &u->tx && ends_connection(u);
 	d->rcpt_count += tx->left_out;
 	check_split(d);
 	for (i = 0; i < d->rcpt_count; i++) {

@@ -1,8 +1,11 @@
 """What waits is not forgotten for what happens beside it: a retry keeps its timer,
 a clock runs on, a pause lasts."""
 from lib.harness import main, scenario, wait_for
+from lib.mail import base64_lines
 from lib.smtpclient import message
 
+# more than what is on its way at a time
+LARGE = base64_lines(1, 12000000)
 LATER = "450 4.3.9 Not now."
 BUSY = "421 4.3.0 Temporary System Problem. Try again later (10)."
 
@@ -86,6 +89,29 @@ def a_pause_outlasts_what_was_under_way(t):
     daemon.ask("queue.flush")
     daemon.wait_queue_empty()
     t.equal(daemon.account_state()["state"], "active", "the account")
+
+
+@scenario
+def a_message_that_ends_every_connection_is_given_up(t):
+    """Others go through: it is not the connection's fault."""
+    fake = t.fake()
+    rule = fake.rule("MIDDATA", action="reset", after_bytes=1000,
+                     match="Subject: poison")
+    daemon = t.daemon(fake, expire="2s", retry=["3s"],
+                      backoff=["1s", "1s"]).start()
+    poison = daemon.send(message(subject="poison", body=LARGE), sender="")
+    count = 0
+    while not daemon.queue(failed=True):
+        t.true(count < 12, "still there after %d others" % count)
+        used = rule.used
+        daemon.send(message())
+        count += 1
+        fake.wait_messages(count)
+        wait_for(lambda: daemon.queue(failed=True) or
+                 rule.used > used, 20, "an attempt")  # noqa: B023
+    t.equal([x["id"] for x in daemon.queue(failed=True)], [poison], "failed")
+    told = daemon.recipients(poison)["person@example.net"]["reply"]
+    t.true("connection" in told, told)
 
 
 @scenario
