@@ -190,16 +190,16 @@ static bool note_damaged(struct dispatch *d, enum disk_dir dir, uint64_t id,
 static int64_t stored_due_ms(
 	const struct dispatch *d, const struct envelope *env)
 {
-	int64_t longest = 0, left;
+	const int64_t left_s = env->next_s - clock_wall_s();
+	int64_t longest = 0;
 	size_t i;
 
 	for (i = 0; i < d->conf->retry_count; i++)
 		if (d->conf->retry_ms[i] > longest)
 			longest = d->conf->retry_ms[i];
-	left = (env->next_s - clock_wall_s()) * 1000;
-	if (left > longest)
-		left = longest;
-	return clock_boot_ms() + (left > 0 ? left : 0);
+	if (left_s > longest / 1000)
+		return clock_boot_ms() + longest;
+	return clock_boot_ms() + (left_s > 0 ? left_s * 1000 : 0);
 }
 
 static void take_up_damaged(

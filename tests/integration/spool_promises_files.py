@@ -386,6 +386,22 @@ def a_file_that_somebody_removed_is_told_and_forgotten(t):
 
 
 @scenario
+def a_time_far_away_is_no_sooner_and_no_later(t):
+    fake, daemon, ident, path = deferred(t, message())
+    with open(path, "rb") as file:
+        text = file.read()
+    with open(path, "wb") as file:
+        file.write(re.sub(rb"\nnext \d+\n", b"\nnext %d\n" % (2 ** 63 - 1),
+                          text, count=1))
+    daemon.start()
+    row = wait_for(lambda: daemon.queue(), 20, "the message")[0]
+    t.true(3500 * 1000 < row["next_ms"] <= 3600 * 1000,
+           "the longest retry: %r" % row)
+    t.equal((row["id"], row["attempts"]), (ident, 1), "its row")
+    t.equal(fake.messages, [], "messages")
+
+
+@scenario
 def a_damaged_one_outlives_failed_keep_until_it_is_deleted(t):
     fake, daemon, ident, path = deferred(t, message())
     change(path, 0, b"X")
