@@ -505,9 +505,17 @@ void account_pause(struct account *a, const char *why)
 	account_disconnect(a, false);
 }
 
-void account_resume(struct account *a)
+/* By hand: all that connections have to wait for. */
+static void forget_waits(struct account *a)
 {
 	forget_backoff(a);
+	a->grow_ms = 0;
+	a->grow_step = 0;
+}
+
+void account_resume(struct account *a)
+{
+	forget_waits(a);
 	a->suspect_count = 0;
 	a->careful = false;
 	a->ehlo_literal = false;
@@ -520,7 +528,7 @@ void account_resume(struct account *a)
 
 void account_flush(struct account *a)
 {
-	forget_backoff(a);
+	forget_waits(a);
 	if (a->state == ACCOUNT_THROTTLED) {
 		a->until_ms = clock_boot_ms();
 		a->message_ms = 0;
