@@ -28,6 +28,7 @@ struct test {
 	json_t *steps;
 	bool reached; /* the daemon */
 	bool delivered;
+	bool given_up; /* it is in failed/ */
 	bool ended;
 };
 
@@ -189,6 +190,7 @@ static void take_event(struct test *t, const json_t *object)
 		text = no_words;
 	tell(t, event, text);
 	t->delivered = strcmp(event, "delivered") == 0;
+	t->given_up = strcmp(event, "failed") == 0;
 	t->ended = json_flag(object, "last") || strcmp(event, "paused") == 0 ||
 		   strcmp(event, "deferred") == 0;
 }
@@ -241,6 +243,9 @@ static void print_end(struct test *t)
 			t->delivered, "steps", t->steps);
 		json_print(document);
 		json_decref(document);
+	} else if (t->given_up) {
+		puts("\nIt has not arrived and will not: \"gmrelayctl queue list "
+		     "--failed\" lists it.");
 	} else if (!t->delivered && t->id[0] != '\0') {
 		puts("\nIt has not arrived. The message stays in the queue "
 		     "until it can be sent;\n\"gmrelayctl doctor\" looks for "

@@ -336,6 +336,9 @@ def test_tells_a_refused_recipient(t):
     told = run_json(t, daemon, "test", "lost@example.net", status=1)
     t.equal(told["steps"][-1]["step"], "failed", "last step")
     t.true("no such user" in told["steps"][-1]["text"], "Gmail's words")
+    text = run(t, daemon, "test", "lost@example.net", status=1)
+    t.true("stays in the queue" not in text and "queue list --failed" in text,
+           "what comes next: %s" % text)
 
 
 @scenario
