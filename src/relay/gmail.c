@@ -33,9 +33,9 @@ static const char our_bug[] =
 static const char reconnect[] =
 	"Gmail closed a connection that had been open or idle for long. Nothing needs to be done: a new one is opened at once.";
 static const char app_password[] =
-	"Gmail wants an app password, not the account's own password. Switch on 2-Step Verification, create an app password at https://myaccount.google.com/apppasswords and put it into the password-file.";
+	"Gmail wants an app password, not the account's own password. Switch on 2-Step Verification, create an app password at https://myaccount.google.com/apppasswords and put it into the password-file; then run gmrelayctl reload.";
 static const char bad_password[] =
-	"Gmail does not accept the username and password. Use the full e-mail address as username and an app password in the password-file; app passwords end when the Google password is changed, so create a new one if it worked before.";
+	"Gmail does not accept the username and password. Use the full e-mail address as username and an app password in the password-file; app passwords end when the Google password is changed, so create a new one if it worked before. Then run gmrelayctl reload.";
 static const char web_login[] =
 	"Google wants the account's owner to confirm the login. Log in to the account with a web browser, look at its security alerts and confirm that it was you; then run gmrelayctl account resume.";
 static const char over_quota[] =

@@ -209,7 +209,7 @@ ROWS = [
     Row("530 5.7.0 Must issue a STARTTLS command first.", {"any": HOLD}),
     Row("534-5.7.9 Application-specific password required. For more\n"
         "534 5.7.9  https://support.google.com/mail/?p=InvalidSecondFactor",
-        {"any": HOLD}, cure="app password"),
+        {"any": HOLD}, cure="then run gmrelayctl reload"),
     Row("534 5.7.9 Please log in with your web browser and then try again.",
         {"any": WEB}, cure="browser"),
     Row("534-5.7.14 <https://accounts.google.com/signin/continue?sarp=1>\n"
@@ -218,7 +218,7 @@ ROWS = [
         {"any": WEB}, cure="browser"),
     Row("535-5.7.8 Username and Password not accepted. For more information\n"
         "535 5.7.8  https://support.google.com/mail/?p=BadCredentials",
-        {"any": HOLD}, cure="app password"),
+        {"any": HOLD}, cure="Then run gmrelayctl reload"),
     Row("535 5.7.1 Username and Password not accepted.", {"any": HOLD}),
     Row("535 5.7.1 Application-specific password required.", {"any": HOLD},
         cure="app password"),
