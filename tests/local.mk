@@ -209,6 +209,7 @@ integration_lib = \
 	tests/integration/lib/bench.py \
 	tests/integration/lib/control.py \
 	tests/integration/lib/daemon.py \
+	tests/integration/lib/drop.py \
 	tests/integration/lib/fakefaults.py \
 	tests/integration/lib/fakegmail.py \
 	tests/integration/lib/fakemessage.py \
@@ -258,6 +259,7 @@ integration_tests = \
 	tests/integration/long_queue_is_small.py \
 	tests/integration/machine_trouble.py \
 	tests/integration/never_an_open_relay.py \
+	tests/integration/nobody_touches_dropped_mail.py \
 	tests/integration/parent_check.py \
 	tests/integration/parent_instances.py \
 	tests/integration/parent_reload.py \
