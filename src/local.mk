@@ -84,6 +84,8 @@ libgmrelay_a_SOURCES = \
 	src/proto/body.h \
 	src/proto/command.c \
 	src/proto/command.h \
+	src/proto/dsn.c \
+	src/proto/dsn.h \
 	src/proto/header.c \
 	src/proto/header.h \
 	src/proto/header_block.c \
@@ -249,7 +251,9 @@ libgmrelay_a_SOURCES = \
 	src/spool/draft.c \
 	src/spool/envelope.c \
 	src/spool/envelope.h \
+	src/spool/envelope_internal.h \
 	src/spool/envelope_peek.c \
+	src/spool/envelope_text.c \
 	src/spool/journal.c \
 	src/spool/journal.h \
 	src/spool/journal_mark.c \

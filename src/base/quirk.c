@@ -37,6 +37,7 @@ static const struct {
 	[QUIRK_NO_DATE] = {"no-date", "no Date"},
 	[QUIRK_NO_MESSAGE_ID] = {"no-message-id", "no Message-ID"},
 	[QUIRK_NO_FROM] = {"no-from", "no From"},
+	[QUIRK_BAD_DSN] = {"bad-dsn", "bad RET, ENVID, NOTIFY or ORCPT"},
 };
 
 const char *quirk_name(enum quirk quirk)

@@ -28,12 +28,20 @@ struct param {
 	size_t value_len;
 };
 
-/* What MAIL or RCPT takes: a row a parameter. Returns 0, -1 with err. */
+/* What the parameters are taken into: the one whose command it is. */
+struct taken {
+	struct command_mail *mail;
+	struct command_rcpt *rcpt;
+};
+
+/* What MAIL or RCPT takes: a row a parameter. */
 struct param_row {
 	const char *keyword;
-	int (*take)(struct command_mail *mail, const struct param *param,
+	/* Returns 0, -1 with err and nothing taken. */
+	int (*take)(const struct taken *to, const struct param *param,
 		struct err *err);
-	bool hint; /* all goes well without it: nonsense can be overlooked */
+	/* All goes well without it: nonsense can be overlooked, as this. */
+	unsigned quirk;
 };
 
 static char upper(char c)
@@ -145,43 +153,43 @@ int command_parse(
 }
 
 static int take_size(
-	struct command_mail *mail, const struct param *param, struct err *err)
+	const struct taken *to, const struct param *param, struct err *err)
 {
-	if (param->value == NULL ||
-		parse_size(param->value, param->value_len, &mail->size) != 0)
+	if (param->value == NULL || parse_size(param->value, param->value_len,
+					    &to->mail->size) != 0)
 		return err_set(
 			err, ERR_LIMIT, "SIZE= wants a number of octets");
-	mail->has_size = true;
+	to->mail->has_size = true;
 	return 0;
 }
 
 static int take_body(
-	struct command_mail *mail, const struct param *param, struct err *err)
+	const struct taken *to, const struct param *param, struct err *err)
 {
 	if (param->value != NULL &&
 		is(param->value, param->value_len, "8BITMIME"))
-		mail->body = COMMAND_BODY_8BITMIME;
+		to->mail->body = COMMAND_BODY_8BITMIME;
 	else if (param->value != NULL &&
 		 is(param->value, param->value_len, "7BIT"))
-		mail->body = COMMAND_BODY_7BIT;
+		to->mail->body = COMMAND_BODY_7BIT;
 	else
 		return err_set(err, ERR_LIMIT, "BODY= is 7BIT or 8BITMIME");
 	return 0;
 }
 
 static int take_smtputf8(
-	struct command_mail *mail, const struct param *param, struct err *err)
+	const struct taken *to, const struct param *param, struct err *err)
 {
 	/* RFC 6531 section 3.4: no value */
 	if (param->value != NULL)
 		return err_set(err, ERR_LIMIT, "SMTPUTF8 takes no value");
-	mail->smtputf8 = true;
+	to->mail->smtputf8 = true;
 	return 0;
 }
 
 /* Ours alone: whether this client may say it is the caller's to judge. */
 static int take_uid(
-	struct command_mail *mail, const struct param *param, struct err *err)
+	const struct taken *to, const struct param *param, struct err *err)
 {
 	uint64_t uid;
 
@@ -190,21 +198,78 @@ static int take_uid(
 		parse_size(param->value, param->value_len, &uid) != 0 ||
 		uid >= UINT32_MAX)
 		return err_set(err, ERR_LIMIT, "XUID= wants a user's number");
-	mail->has_uid = true;
-	mail->uid = (uint32_t)uid;
+	to->mail->has_uid = true;
+	to->mail->uid = (uint32_t)uid;
 	return 0;
 }
 
+/* --- reports that are asked for (RFC 3461 section 4) ---------------------- */
+
+static int take_ret(
+	const struct taken *to, const struct param *param, struct err *err)
+{
+	if (param->value != NULL &&
+		dsn_parse_ret(param->value, param->value_len, &to->mail->ret) ==
+			0)
+		return 0;
+	return err_set(err, ERR_SYNTAX, "RET= is FULL or HDRS");
+}
+
+static int take_envid(
+	const struct taken *to, const struct param *param, struct err *err)
+{
+	if (param->value == NULL ||
+		!dsn_is_envid(param->value, param->value_len))
+		return err_set(err, ERR_SYNTAX,
+			"ENVID= wants xtext for at most %d characters",
+			DSN_ENVID_MAX);
+	memcpy(to->mail->envid, param->value, param->value_len);
+	return 0;
+}
+
+static int take_notify(
+	const struct taken *to, const struct param *param, struct err *err)
+{
+	if (param->value != NULL &&
+		dsn_parse_notify(
+			param->value, param->value_len, &to->rcpt->notify) == 0)
+		return 0;
+	return err_set(err, ERR_SYNTAX,
+		"NOTIFY= is NEVER alone, or some of SUCCESS,FAILURE,DELAY");
+}
+
+static int take_orcpt(
+	const struct taken *to, const struct param *param, struct err *err)
+{
+	if (param->value == NULL ||
+		!dsn_is_orcpt(param->value, param->value_len))
+		return err_set(err, ERR_SYNTAX,
+			"ORCPT= wants a type, a semicolon, and an address as "
+			"xtext, at most %d characters",
+			DSN_ORCPT_MAX);
+	memcpy(to->rcpt->orcpt, param->value, param->value_len);
+	return 0;
+}
+
+enum {
+	UNKNOWN = QUIRK_BIT(QUIRK_UNKNOWN_PARAMETER),
+	BAD_DSN = QUIRK_BIT(QUIRK_BAD_DSN),
+};
+
 static const struct param_row mail_params[] = {
-	{"BODY", take_body, false},
-	{"SIZE", take_size, true},
-	{"SMTPUTF8", take_smtputf8, false},
-	{"XUID", take_uid, false},
-	{NULL, NULL, false},
+	{"BODY", take_body, 0},
+	{"SIZE", take_size, UNKNOWN},
+	{"SMTPUTF8", take_smtputf8, 0},
+	{"XUID", take_uid, 0},
+	{"RET", take_ret, BAD_DSN},
+	{"ENVID", take_envid, BAD_DSN},
+	{NULL, NULL, 0},
 };
 
 static const struct param_row rcpt_params[] = {
-	{NULL, NULL, false},
+	{"NOTIFY", take_notify, BAD_DSN},
+	{"ORCPT", take_orcpt, BAD_DSN},
+	{NULL, NULL, 0},
 };
 
 static struct param split_param(const char *text, size_t len)
@@ -236,15 +301,28 @@ static int unknown_param(
 		(int)param->keyword_len, param->keyword);
 }
 
+/* There before: of what can be overlooked that is wrong with DSN, the first
+ * one counts. */
+static int take_again(
+	const struct param_row *row, unsigned *quirks, struct err *err)
+{
+	if (row->quirk == BAD_DSN && quirks != NULL) {
+		*quirks |= row->quirk;
+		return 0;
+	}
+	return err_set(err, row->quirk == BAD_DSN ? ERR_SYNTAX : ERR_LIMIT,
+		"%s is there twice", row->keyword);
+}
+
 static int take_known(const struct param_row *row, const struct param *param,
-	struct command_mail *mail, unsigned *quirks, struct err *err)
+	const struct taken *to, unsigned *quirks, struct err *err)
 {
 	struct err why;
 
-	if (row->take(mail, param, &why) == 0)
+	if (row->take(to, param, &why) == 0)
 		return 0;
-	if (row->hint && quirks != NULL) {
-		*quirks |= QUIRK_BIT(QUIRK_UNKNOWN_PARAMETER);
+	if (row->quirk != 0 && quirks != NULL) {
+		*quirks |= row->quirk;
 		return 0;
 	}
 	return err_set(err, why.kind, "%s", why.text);
@@ -253,7 +331,7 @@ static int take_known(const struct param_row *row, const struct param *param,
 /* Unknown ones, and hints that make no sense, are overlooked where quirks is
  * not NULL. */
 static int take_params(struct reader *in, const struct param_row *rows,
-	struct command_mail *mail, unsigned *quirks, struct err *err)
+	const struct taken *to, unsigned *quirks, struct err *err)
 {
 	unsigned seen = 0; /* a bit a row */
 	const char *text;
@@ -271,10 +349,9 @@ static int take_params(struct reader *in, const struct param_row *rows,
 		if (rows[row].keyword == NULL)
 			rc = unknown_param(&param, quirks, err);
 		else if ((seen & 1U << row) != 0)
-			rc = err_set(err, ERR_LIMIT, "%s is there twice",
-				rows[row].keyword);
+			rc = take_again(&rows[row], quirks, err);
 		else
-			rc = take_known(&rows[row], &param, mail, quirks, err);
+			rc = take_known(&rows[row], &param, to, quirks, err);
 		seen |= 1U << row;
 	}
 	return rc;
@@ -317,32 +394,34 @@ static int take_path(struct reader *in, struct address *out, bool null_ok,
 int command_parse_mail(struct command_mail *out, const char *arg, size_t len,
 	bool tolerant, struct err *err)
 {
+	const struct taken to = {.mail = out};
 	struct reader in = {arg, arg + len};
 	unsigned quirks = 0;
 
 	memset(out, 0, sizeof(*out));
 	if (take_label(&in, "FROM", tolerant ? &quirks : NULL, err) != 0 ||
 		take_path(&in, &out->reverse_path, true, tolerant, err) != 0 ||
-		take_params(&in, mail_params, out, tolerant ? &quirks : NULL,
+		take_params(&in, mail_params, &to, tolerant ? &quirks : NULL,
 			err) != 0)
 		return -1;
 	out->reverse_path.quirks |= quirks;
 	return 0;
 }
 
-int command_parse_rcpt(struct address *out, const char *arg, size_t len,
+int command_parse_rcpt(struct command_rcpt *out, const char *arg, size_t len,
 	bool tolerant, struct err *err)
 {
+	const struct taken to = {.rcpt = out};
 	struct reader in = {arg, arg + len};
 	unsigned quirks = 0;
 
 	memset(out, 0, sizeof(*out));
 	if (take_label(&in, "TO", tolerant ? &quirks : NULL, err) != 0 ||
-		take_path(&in, out, false, tolerant, err) != 0 ||
-		take_params(&in, rcpt_params, NULL, tolerant ? &quirks : NULL,
+		take_path(&in, &out->address, false, tolerant, err) != 0 ||
+		take_params(&in, rcpt_params, &to, tolerant ? &quirks : NULL,
 			err) != 0)
 		return -1;
-	out->quirks |= quirks;
+	out->address.quirks |= quirks;
 	return 0;
 }
 

@@ -3,13 +3,14 @@
  *             MAIL, RCPT and BDAT.
  * Used by:    receiver/verbs.
  * Pure:       no descriptor, no clock, no log.
- * Source:     RFC 5321 4.1.1, 4.1.2; RFC 1870, 6152, 6531, 3030.
+ * Source:     RFC 5321 4.1.1, 4.1.2; RFC 1870, 6152, 6531, 3030, 3461.
  */
 #ifndef GMRELAY_PROTO_COMMAND_H
 #define GMRELAY_PROTO_COMMAND_H
 
 #include "base/err.h"
 #include "proto/address.h"
+#include "proto/dsn.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,18 +40,27 @@ struct command_mail {
 	bool smtputf8;
 	bool has_uid;
 	uint32_t uid; /* XUID: of whom the relay took the message */
+	enum dsn_ret ret;
+	char envid[DSN_ENVID_TEXT_MAX + 1]; /* xtext; "": none */
+};
+
+struct command_rcpt {
+	struct address address;        /* its quirks: those of the whole line */
+	unsigned notify;               /* DSN_NEVER ... */
+	char orcpt[DSN_ORCPT_MAX + 1]; /* "type;xtext"; "": none */
 };
 
 /* The argument of MAIL: "FROM:<path> [parameters]". Tolerant: case, spaces
- * around the colon, what address_parse_path() tolerates, unknown parameters
- * and a SIZE that is no number ignored (strict: 555). err->kind: ERR_SYNTAX bad
- * syntax (501), ERR_LIMIT an unknown or bad parameter (555). Returns 0, -1 with
- * err. */
+ * around the colon, what address_parse_path() tolerates, unknown parameters, a
+ * SIZE that is no number (strict: 555), and what is wrong about DSN, or there
+ * twice (strict: 501, RFC 3461 4) ignored. err->kind: ERR_SYNTAX bad syntax
+ * (501), ERR_LIMIT an unknown or bad parameter (555). Returns 0, -1 with err.
+ */
 int command_parse_mail(struct command_mail *out, const char *arg, size_t len,
 	bool tolerant, struct err *err);
 
 /* The argument of RCPT: "TO:<path> [parameters]"; as above, the quirks too. */
-int command_parse_rcpt(struct address *out, const char *arg, size_t len,
+int command_parse_rcpt(struct command_rcpt *out, const char *arg, size_t len,
 	bool tolerant, struct err *err);
 
 /* The argument of BDAT (RFC 3030 section 2): "SIZE [LAST]". Returns 0, -1. */

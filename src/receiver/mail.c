@@ -24,10 +24,12 @@ int mail_begin(struct mail *m, const struct command_mail *command,
 	if (m->env == NULL)
 		return -1;
 	if (envelope_set_reverse_path(m->env, command->reverse_path.text) !=
-		0) {
+			0 ||
+		envelope_set_envid(m->env, command->envid) != 0) {
 		mail_reset(m);
 		return -1;
 	}
+	m->env->ret = command->ret;
 	m->env->smtputf8 = command->smtputf8 || command->reverse_path.utf8;
 	m->setup.smtputf8 = command->smtputf8;
 	m->began_ms = clock_boot_ms();
@@ -49,15 +51,16 @@ static uint32_t hash_address(const char *text)
 	return hash;
 }
 
-static bool has_rcpt(const struct mail *m, const char *address, uint32_t hash)
+static struct envelope_rcpt *find_rcpt(
+	const struct mail *m, const char *address, uint32_t hash)
 {
 	size_t i;
 
 	for (i = 0; i < m->env->rcpt_count; i++)
 		if (m->hashes[i] == hash &&
 			address_same(m->env->rcpts[i].address, address))
-			return true;
-	return false;
+			return &m->env->rcpts[i];
+	return NULL;
 }
 
 static int keep_hash(struct mail *m, uint32_t hash)
@@ -78,26 +81,37 @@ static int keep_hash(struct mail *m, uint32_t hash)
 	return 0;
 }
 
-static enum rx_reply add_one(
-	struct mail *m, const struct address *rcpt, unsigned rcpts_max)
+/* address, because of asked. */
+static enum rx_reply add_one(struct mail *m, const struct address *address,
+	const struct command_rcpt *asked, unsigned rcpts_max)
 {
-	uint32_t hash = hash_address(rcpt->text);
+	uint32_t hash = hash_address(address->text);
+	struct envelope_rcpt *rcpt = find_rcpt(m, address->text, hash);
 
-	if (has_rcpt(m, rcpt->text, hash))
+	if (rcpt != NULL) {
+		rcpt->notify = dsn_merge(rcpt->notify, asked->notify);
 		return RX_RECIPIENT_OK;
+	}
 	if (m->env->rcpt_count >= rcpts_max)
 		return RX_TOO_MANY_RCPTS;
-	m->rcpts_size += sizeof(*m->env->rcpts) + strlen(rcpt->text) + 1;
+	m->rcpts_size += sizeof(*m->env->rcpts) + strlen(address->text) + 1 +
+			 strlen(asked->orcpt) + 1;
 	if (budget_take(m->setup.budget, &m->share, m->rcpts_size) != 0 ||
 		keep_hash(m, hash) != 0 ||
-		envelope_add_rcpt(m->env, rcpt->text) != 0)
+		envelope_add_rcpt(m->env, address->text) != 0)
 		return RX_NO_MEMORY;
-	m->env->smtputf8 |= rcpt->utf8;
-	return RX_RECIPIENT_OK;
+	rcpt = &m->env->rcpts[m->env->rcpt_count - 1];
+	rcpt->notify = asked->notify;
+	m->env->smtputf8 |= address->utf8;
+	if (envelope_set_orcpt(rcpt, asked->orcpt) == 0)
+		return RX_RECIPIENT_OK;
+	envelope_truncate(m->env, m->env->rcpt_count - 1);
+	return RX_NO_MEMORY;
 }
 
 struct adding {
 	struct mail *mail;
+	const struct command_rcpt *asked;
 	unsigned rcpts_max;
 	enum rx_reply reply;
 };
@@ -106,7 +120,7 @@ static int on_expanded(void *arg, const struct address *address)
 {
 	struct adding *a = arg;
 
-	a->reply = add_one(a->mail, address, a->rcpts_max);
+	a->reply = add_one(a->mail, address, a->asked, a->rcpts_max);
 	return a->reply == RX_RECIPIENT_OK ? 0 : -1;
 }
 
@@ -121,17 +135,17 @@ static void keep_local(struct mail *m, const struct address *rcpt)
 		kept->len = len;
 }
 
-enum rx_reply mail_add_rcpt(struct mail *m, const struct address *rcpt,
+enum rx_reply mail_add_rcpt(struct mail *m, const struct command_rcpt *rcpt,
 	const struct local_names *names, unsigned rcpts_max)
 {
 	const size_t before = m->env->rcpt_count;
-	struct adding a = {.mail = m, .rcpts_max = rcpts_max};
+	struct adding a = {.mail = m, .asked = rcpt, .rcpts_max = rcpts_max};
 
-	switch (local_expand(names, rcpt, on_expanded, &a)) {
+	switch (local_expand(names, &rcpt->address, on_expanded, &a)) {
 	case LOCAL_NOT:
-		return add_one(m, rcpt, rcpts_max);
+		return add_one(m, &rcpt->address, rcpt, rcpts_max);
 	case LOCAL_KNOWN:
-		keep_local(m, rcpt);
+		keep_local(m, &rcpt->address);
 		return RX_RECIPIENT_OK;
 	case LOCAL_NOBODY:
 		return RX_NOBODY;

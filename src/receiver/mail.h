@@ -50,9 +50,10 @@ struct mail {
 int mail_begin(struct mail *m, const struct command_mail *command,
 	struct budget *budget);
 
-/* Adds a recipient, once; one of this machine's becomes those whom it means, or
- * nobody is added. Returns the reply. */
-enum rx_reply mail_add_rcpt(struct mail *m, const struct address *rcpt,
+/* Adds a recipient, once, with the reports that were asked for; one of this
+ * machine's becomes those whom it means, or nobody is added. Returns the reply.
+ */
+enum rx_reply mail_add_rcpt(struct mail *m, const struct command_rcpt *rcpt,
 	const struct local_names *names, unsigned rcpts_max);
 
 /* Ends the transaction, whatever it holds; fine without one. */

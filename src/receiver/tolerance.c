@@ -32,6 +32,7 @@ static const enum rx_reply refusals[QUIRK_COUNT] = {
 	[QUIRK_NEEDLESS_AUTH] = RX_NO_AUTH,
 	[QUIRK_NO_DATE] = RX_STRICT_TEXT,
 	[QUIRK_NO_FROM] = RX_STRICT_TEXT,
+	[QUIRK_BAD_DSN] = RX_STRICT_ARGUMENT,
 };
 
 enum rx_reply tolerance_refusal(enum quirk quirk)

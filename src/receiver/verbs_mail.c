@@ -127,7 +127,7 @@ static void reply_rcpt(
 enum session_next verb_rcpt(struct session *s, const struct command *c)
 {
 	const struct conf *conf = s->shared->conf;
-	struct address rcpt;
+	struct command_rcpt rcpt;
 	enum rx_reply reply;
 	struct err err;
 
@@ -140,7 +140,7 @@ enum session_next verb_rcpt(struct session *s, const struct command *c)
 			err.text);
 		return SESSION_CONTINUE;
 	}
-	if (!tolerance_permits(s, rcpt.quirks)) {
+	if (!tolerance_permits(s, rcpt.address.quirks)) {
 		s->mail.refused++;
 		session_count_refused(s);
 		return SESSION_CONTINUE;
@@ -149,7 +149,7 @@ enum session_next verb_rcpt(struct session *s, const struct command *c)
 		&s->mail, &rcpt, s->shared->names, conf->max_recipients);
 	if (reply == RX_RECIPIENT_OK)
 		session_set_state(s, SESSION_RCPT);
-	reply_rcpt(s, reply, &rcpt);
+	reply_rcpt(s, reply, &rcpt.address);
 	return SESSION_CONTINUE;
 }
 

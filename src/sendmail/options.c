@@ -6,7 +6,7 @@
 #include "sendmail/options.h"
 
 #include "base/util.h"
-#include "submit/drop_format.h"
+#include "proto/dsn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -156,8 +156,10 @@ static void set_upper(char **to, const char *text)
 
 static int take_notify(struct options *o, const char *arg, struct err *err)
 {
+	unsigned notify;
+
 	set_upper(&o->notify, arg);
-	if (drop_notify_ok(o->notify))
+	if (dsn_parse_notify(arg, strlen(arg), &notify) == 0)
 		return 0;
 	return err_set(err, ERR_SYNTAX,
 		"-N is followed by never, or by some of success,failure,delay");
@@ -165,8 +167,10 @@ static int take_notify(struct options *o, const char *arg, struct err *err)
 
 static int take_ret(struct options *o, const char *arg, struct err *err)
 {
+	enum dsn_ret ret;
+
 	set_upper(&o->ret, arg);
-	if (drop_ret_ok(o->ret))
+	if (dsn_parse_ret(arg, strlen(arg), &ret) == 0)
 		return 0;
 	return err_set(err, ERR_SYNTAX, "-R is followed by full or hdrs");
 }
@@ -174,12 +178,12 @@ static int take_ret(struct options *o, const char *arg, struct err *err)
 static int take_envid(struct options *o, const char *arg, struct err *err)
 {
 	o->envid = arg;
-	if (drop_envid_ok(arg))
+	if (dsn_is_envid(arg, strlen(arg)))
 		return 0;
 	return err_set(err, ERR_SYNTAX,
-		"-V is followed by an identifier of at most %d characters, "
-		"without spaces",
-		DROP_ENVID_MAX);
+		"-V is followed by an identifier of at most %d characters; "
+		"blanks, '+' and '=' are written as +20, +2B and +3D",
+		DSN_ENVID_MAX);
 }
 
 /* clang-format off */

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "proto/dsn.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +37,9 @@ struct envelope_rcpt {
 	enum rcpt_state state;
 	bool tried;  /* PENDING: already tried in this round */
 	char *reply; /* the last one, "550 5.1.1 text"; NULL: none yet */
+	/* What the client asked (RFC 3461). SUCCESS goes when it was told. */
+	unsigned notify; /* DSN_NEVER ...; 0: unsaid */
+	char *orcpt;     /* "type;xtext"; NULL: none */
 };
 
 struct envelope {
@@ -49,6 +53,9 @@ struct envelope {
 	bool eight_bit;
 	bool smtputf8;
 	bool report; /* made by us: never reported about again */
+	/* What the client asked of reports (RFC 3461). */
+	enum dsn_ret ret;
+	char *envid; /* xtext; NULL: none */
 
 	/* the message itself: behind the envelope, or in large/NAME */
 	uint64_t body_name;  /* 0: behind the envelope */
@@ -80,6 +87,9 @@ int envelope_set_reverse_path(struct envelope *env, const char *path);
 int envelope_add_rcpt(struct envelope *env, const char *address);
 int envelope_set_reply(struct envelope_rcpt *rcpt, const char *reply);
 int envelope_set_reason(struct envelope *env, const char *reason);
+/* The same for what proto/dsn.h says is right; "" sets nothing. */
+int envelope_set_envid(struct envelope *env, const char *envid);
+int envelope_set_orcpt(struct envelope_rcpt *rcpt, const char *orcpt);
 
 /* Forgets all but the first count recipients. */
 void envelope_truncate(struct envelope *env, size_t count);

@@ -7,6 +7,7 @@
 
 #include "base/util.h"
 #include "proto/address.h"
+#include "proto/dsn.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,57 +16,6 @@
 enum { BLOCK_SIZE = 16 * 1024 };
 
 static const char first_line[] = "gmrelay-drop 1";
-
-/* --- the arguments of DSN (RFC 3461 4) ------------------------------------ */
-
-static bool has_word(const char *text, size_t len, const char *const *words)
-{
-	for (; *words != NULL; words++)
-		if (strlen(*words) == len && memcmp(*words, text, len) == 0)
-			return true;
-	return false;
-}
-
-bool drop_notify_ok(const char *text)
-{
-	static const char *const words[] = {
-		"SUCCESS", "FAILURE", "DELAY", NULL};
-	size_t len, count = 0;
-
-	if (strcmp(text, "NEVER") == 0)
-		return true;
-	for (;; text += len + 1) {
-		len = strcspn(text, ",");
-		if (!has_word(text, len, words) || ++count > 3)
-			return false;
-		if (text[len] == '\0')
-			return true;
-	}
-}
-
-bool drop_ret_ok(const char *text)
-{
-	return strcmp(text, "FULL") == 0 || strcmp(text, "HDRS") == 0;
-}
-
-bool drop_envid_ok(const char *text)
-{
-	static const char hex[] = "0123456789ABCDEF";
-	const size_t len = strlen(text);
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		if (text[i] < '!' || text[i] > '~' || text[i] == '=')
-			return false;
-		if (text[i] == '+' &&
-			(len - i < 3 || !strchr(hex, text[i + 1]) ||
-				!strchr(hex, text[i + 2])))
-			return false;
-	}
-	return len > 0 && len <= DROP_ENVID_MAX;
-}
-
-/* --- lines ---------------------------------------------------------------- */
 
 /* Sets *to to a copy of text, once. */
 static int keep(char **to, const char *text, struct err *err)
@@ -123,21 +73,25 @@ static int take_to(struct drop_parser *p, const char *text, struct err *err)
 
 static int take_notify(struct drop_parser *p, const char *text, struct err *err)
 {
-	if (!drop_notify_ok(text))
+	unsigned notify;
+
+	if (dsn_parse_notify(text, strlen(text), &notify) != 0)
 		return err_set(err, ERR_SYNTAX, "a bad notify line");
 	return keep(&p->envelope.notify, text, err);
 }
 
 static int take_ret(struct drop_parser *p, const char *text, struct err *err)
 {
-	if (!drop_ret_ok(text))
+	enum dsn_ret ret;
+
+	if (dsn_parse_ret(text, strlen(text), &ret) != 0)
 		return err_set(err, ERR_SYNTAX, "a bad ret line");
 	return keep(&p->envelope.ret, text, err);
 }
 
 static int take_envid(struct drop_parser *p, const char *text, struct err *err)
 {
-	if (!drop_envid_ok(text))
+	if (!dsn_is_envid(text, strlen(text)))
 		return err_set(err, ERR_SYNTAX, "a bad envid line");
 	return keep(&p->envelope.envid, text, err);
 }

@@ -34,8 +34,6 @@
 #define DROP_LINE_MAX       400 /* of the lines before the message */
 #define DROP_ENVELOPE_MAX   (4 * 1024 * 1024)
 #define DROP_MESSAGE_MAX    (128 * 1024 * 1024)
-/* RFC 3461 4.4 */
-#define DROP_ENVID_MAX 100
 
 /* What one user may leave there, and all of them. */
 #define DROP_USER_FILES_MAX 1000
@@ -81,10 +79,5 @@ int drop_parser_feed(struct drop_parser *p, const char *data, size_t len,
 /* Writes the message itself, all its parts, to the file at fd. Returns 0; -1
  * with errno set. */
 int drop_message_write(const struct submit_message *m, int fd);
-
-/* Checks the arguments of DSN. */
-bool drop_notify_ok(const char *text); /* NEVER, or SUCCESS,FAILURE,DELAY */
-bool drop_ret_ok(const char *text);    /* FULL or HDRS */
-bool drop_envid_ok(const char *text);  /* xtext, DROP_ENVID_MAX at most */
 
 #endif

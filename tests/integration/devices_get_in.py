@@ -31,7 +31,7 @@ def talk_like_a_scanner(daemon, source):
     codes = []
     with connect(daemon, source) as client:
         for line in (b"HELO\n", b"mail from: scanner@example.org\n",
-                     b"rcpt to:<<person@example.net>> NOTIFY=NEVER\n",
+                     b"rcpt to:<<person@example.net>> X-JOB=7\n",
                      b"data\n", b"Subject: scan\n\nline\nend\r\n.\r\n"):
             client.send(line)
             try:

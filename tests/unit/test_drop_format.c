@@ -62,6 +62,7 @@ static const char *const bad[] = {
 	HEAD "from a@b\nto \xff@d\n\n",
 	HEAD "from a@b\nto c@d.\n\n",
 	HEAD "from a@b\nto c@d\nnotify SOMETIMES\n\n",
+	HEAD "from a@b\nto c@d\nnotify NEVER,DELAY\n\n",
 	HEAD "from a@b\nto c@d\nret FULL XUID=0\n\n",
 	HEAD "from a@b\nto c@d\nenvid a=b\n\n",
 	HEAD "from a@b\nto c@d\nenvid +\n\n",

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "base/util.h"
+#include "proto/address.h"
 #include "spool/envelope.h"
 
 #include <setjmp.h>
@@ -51,6 +52,16 @@ static struct envelope *full_envelope(void)
 	env->rcpts[3].state = RCPT_REPORTED;
 	assert_int_equal(
 		envelope_set_reply(&env->rcpts[0], "450 4.2.1 later"), 0);
+	env->ret = DSN_RET_FULL;
+	env->rcpts[0].notify = DSN_SUCCESS | DSN_DELAY;
+	env->rcpts[3].notify = DSN_NEVER;
+	assert_int_equal(envelope_set_envid(env, "QQ+2B314"), 0);
+	assert_int_equal(
+		envelope_set_orcpt(&env->rcpts[0], "rfc822;b+3D@example.net"),
+		0);
+	assert_int_equal(envelope_set_orcpt(&env->rcpts[1], ""), 0);
+	assert_int_equal(
+		envelope_set_orcpt(&env->rcpts[4], "utf-8;t\303\274@x"), 0);
 	assert_int_equal(envelope_set_reply(&env->rcpts[2], "550 no"), 0);
 	return env;
 }
@@ -100,6 +111,8 @@ static void same(const struct envelope *a, const struct envelope *b)
 	assert_true(a->hold == b->hold && a->notified == b->notified);
 	assert_true(a->seen == b->seen && a->damaged == b->damaged);
 	assert_true(a->seen == b->seen);
+	assert_int_equal(a->ret, b->ret);
+	same_text(a->envid, b->envid);
 	same_text(a->reason, b->reason);
 	assert_string_equal(a->client, b->client);
 	assert_string_equal(a->account, b->account);
@@ -110,6 +123,8 @@ static void same(const struct envelope *a, const struct envelope *b)
 		assert_int_equal(a->rcpts[i].state, b->rcpts[i].state);
 		assert_true(a->rcpts[i].tried == b->rcpts[i].tried);
 		same_text(a->rcpts[i].reply, b->rcpts[i].reply);
+		assert_int_equal(a->rcpts[i].notify, b->rcpts[i].notify);
+		same_text(a->rcpts[i].orcpt, b->rcpts[i].orcpt);
 	}
 }
 
@@ -165,6 +180,8 @@ static void the_format_is_as_it_is_described(void **state)
 		"client 10.0.0.31\n"
 		"flags 8bit smtputf8 report refused hold notified seen "
 		"damaged\n"
+		"ret FULL\n"
+		"envid QQ+2B314\n"
 		"attempts 4294967295\n"
 		"requeued 7\n"
 		"waited 18446744073709551615\n"
@@ -173,13 +190,37 @@ static void the_format_is_as_it_is_described(void **state)
 		"reason it was refused\n"
 		"from a@example.org\n"
 		"to b@example.net\n"
+		"notify SUCCESS,DELAY\n"
+		"orcpt rfc822;b+3D@example.net\n"
 		"reply 450 4.2.1 later\n"
 		"done \"c d\"@example.net\n"
 		"fail e@example.net\n"
 		"reply 550 no\n"
 		"told j\303\274@example.net\n"
+		"notify NEVER\n"
 		"wait t@example.net\n"
+		"orcpt utf-8;t\303\274@x\n"
 		"\n");
+	envelope_free(&env);
+	buf_free(&out);
+}
+
+/* What clients that know nothing of DSN send is written as it always was, so
+ * that records stay as small. */
+static void nothing_asked_takes_no_room(void **state)
+{
+	struct envelope *env = envelope_new();
+	struct buf out;
+
+	(void)state;
+	env->id = 1;
+	snprintf(env->client, sizeof(env->client), "10.0.0.31");
+	assert_int_equal(envelope_set_envid(env, ""), 0);
+	assert_int_equal(envelope_add_rcpt(env, "b@example.net"), 0);
+	print(env, &out);
+	assert_string_equal(out.data,
+		"gmrelay-envelope 1\nid 0000000000000001\nclient 10.0.0.31\n"
+		"from \nto b@example.net\n\n");
 	envelope_free(&env);
 	buf_free(&out);
 }
@@ -276,6 +317,19 @@ static const char *const bad[] = {
 	HEAD "arrived 1\naccount a\nfrom \nto b@c\n\n",
 	HEAD "account a23456789012345678901234567890123456789012345678901234567"
 	     "89012345\nfrom \nto b@c\n\n",
+	HEAD "ret \nfrom \nto b@c\n\n",
+	HEAD "ret BODY\nfrom \nto b@c\n\n",
+	HEAD "ret FULL\nret FULL\nfrom \nto b@c\n\n",
+	HEAD "envid a=b\nfrom \nto b@c\n\n",
+	HEAD "envid a\nret FULL\nfrom \nto b@c\n\n",
+	HEAD "notify NEVER\nfrom \nto b@c\n\n",
+	HEAD "from \nnotify NEVER\nto b@c\n\n", /* of nobody */
+	HEAD "from \norcpt rfc822;x\nto b@c\n\n",
+	HEAD "from \nto b@c\nnotify NEVER,DELAY\n\n",
+	HEAD "from \nto b@c\nnotify DELAY\nnotify DELAY\n\n",
+	HEAD "from \nto b@c\norcpt rfc822;x\norcpt rfc822;x\n\n",
+	HEAD "from \nto b@c\norcpt x\n\n",
+	HEAD "from \nto b@c\norcpt rfc822;+0A\n\n",
 	HEAD " from \nto b@c\n\n",
 	HEAD "From \nto b@c\n\n",
 	HEAD "from \nto b@c\n",
@@ -348,6 +402,9 @@ static void everything_has_its_limit(void **state)
 	assert_int_equal(strlen(env->rcpts[0].reply), ENVELOPE_REPLY_MAX);
 	assert_int_equal(envelope_set_reason(env, text), 0);
 	assert_int_equal(strlen(env->reason), ENVELOPE_REASON_MAX);
+	assert_int_equal(envelope_set_envid(env, text), -1);
+	assert_int_equal(envelope_set_orcpt(&env->rcpts[0], text), -1);
+	assert_null(env->envid);
 	for (i = 1; i < ENVELOPE_RECIPIENTS_MAX; i++)
 		assert_int_equal(envelope_add_rcpt(env, "b@example.net"), 0);
 	assert_int_equal(envelope_add_rcpt(env, "b@example.net"), -1);
@@ -359,22 +416,36 @@ static void everything_has_its_limit(void **state)
 	prints_and_parses(env);
 }
 
-/* The longest there can be fits its limit, with all that is kept. */
+/* The longest there can be fits its limit, with all that is kept; of addresses
+ * that a client can name, with all that it can ask. */
 static void the_longest_envelope_is_printed(void **state)
 {
-	struct envelope *env = envelope_new();
-	char text[1001];
+	char text[1001], orcpt[DSN_ORCPT_MAX + 1];
+	struct envelope *env;
 	size_t i;
+	int asked;
 
 	(void)state;
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	env->id = 1;
-	for (i = 0; i < ENVELOPE_RECIPIENTS_MAX; i++) {
-		assert_int_equal(envelope_add_rcpt(env, text), 0);
-		assert_int_equal(envelope_set_reply(&env->rcpts[i], text), 0);
+	snprintf(orcpt, sizeof(orcpt), "rfc822;%.*s", DSN_ORCPT_MAX - 7, text);
+	for (asked = 0; asked < 2; asked++) {
+		env = envelope_new();
+		env->id = 1;
+		for (i = 0; i < ENVELOPE_RECIPIENTS_MAX; i++) {
+			assert_int_equal(envelope_add_rcpt(env, text), 0);
+			assert_int_equal(
+				envelope_set_reply(&env->rcpts[i], text), 0);
+			if (asked)
+				assert_int_equal(envelope_set_orcpt(
+							 &env->rcpts[i], orcpt),
+					0);
+			env->rcpts[i].notify =
+				asked ? DSN_SUCCESS | DSN_DELAY : 0;
+		}
+		prints_and_parses(env);
+		text[ADDRESS_MAX] = '\0';
 	}
-	prints_and_parses(env);
 }
 
 static void a_full_buffer_is_told(void **state)
@@ -507,6 +578,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_printed_is_parsed),
 		cmocka_unit_test(the_format_is_as_it_is_described),
+		cmocka_unit_test(nothing_asked_takes_no_room),
 		cmocka_unit_test(a_cut_text_is_refused),
 		cmocka_unit_test(any_damage_is_survived),
 		cmocka_unit_test(what_is_not_right_is_refused),
