@@ -226,6 +226,7 @@ libgmrelay_a_SOURCES = \
 	src/relay/report_internal.h \
 	src/relay/report_parts.c \
 	src/relay/report_parts.h \
+	src/relay/report_policy.c \
 	src/relay/report_text.c \
 	src/relay/report_text.h \
 	src/relay/report_words.c \

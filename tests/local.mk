@@ -75,6 +75,7 @@ unit_tests = \
 	tests/unit/test_report \
 	tests/unit/test_report_cap \
 	tests/unit/test_report_digest \
+	tests/unit/test_report_policy \
 	tests/unit/test_resolve \
 	tests/unit/test_rfc2047 \
 	tests/unit/test_rfc2047_decode \
@@ -242,6 +243,7 @@ integration_tests = \
 	tests/integration/cost_in_system_calls.py \
 	tests/integration/daily_limit_is_a_stop.py \
 	tests/integration/delivers_every_byte.py \
+	tests/integration/delivery_reports_as_asked.py \
 	tests/integration/drop_takes_mail_while_down.py \
 	tests/integration/devices_get_in.py \
 	tests/integration/every_disk_call_fails.py \

@@ -74,6 +74,7 @@ static const struct extension extensions[] = {
 	{"PIPELINING", NULL, NULL},
 	{"ENHANCEDSTATUSCODES", NULL, NULL},
 	{"CHUNKING", NULL, NULL},
+	{"DSN", NULL, NULL},
 	{"STARTTLS", NULL, can_start_tls},
 	{"AUTH", login_print_mechanisms, login_is_offered},
 };
@@ -239,10 +240,12 @@ static enum session_next verb_help(struct session *s, const struct command *c);
 
 /* In the order of how often they come. clang-format off */
 static const struct verb verbs[] = {
-	{"RCPT", verb_rcpt, IN_MAIL | IN_RCPT, RX_NEED_MAIL, "RCPT TO:<to>"},
+	{"RCPT", verb_rcpt, IN_MAIL | IN_RCPT, RX_NEED_MAIL,
+		"RCPT TO:<to> [NOTIFY=when] [ORCPT=type;address]"},
 	{"MAIL", verb_mail, IN_NEW | IN_IDLE | UNDER_TLS | LOGGED_IN,
 		RX_NESTED_MAIL,
-		"MAIL FROM:<from> [SIZE=n] [BODY=8BITMIME] [SMTPUTF8]"},
+		"MAIL FROM:<from> [SIZE=n] [BODY=8BITMIME] [SMTPUTF8] "
+		"[RET=what] [ENVID=id]"},
 	{"DATA", verb_data, IN_ALL | ENDS_GROUP | BEFORE_TEXT, RX_NONE, "DATA"},
 	{"BDAT", verb_bdat, IN_ALL, RX_NONE, "BDAT size [LAST]"},
 	{"EHLO", verb_ehlo, IN_ALL | ENDS_GROUP, RX_NONE, "EHLO host"},

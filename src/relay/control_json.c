@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/counters.h"
 #include "base/util.h"
+#include "relay/report.h"
 
 #include <string.h>
 
@@ -116,7 +117,7 @@ static void add_envelope(json_t *row, const struct envelope *env)
 			     (json_int_t)env->arrived_s));
 	json_object_update_new(row,
 		json_pack("{s:I,s:I,s:I,s:b,s:b,s:b,s:b,s:b}", "untold",
-			(json_int_t)envelope_count(env, RCPT_FAILED),
+			(json_int_t)report_count(REPORT_FAILED, env),
 			"attempts", (json_int_t)env->attempts, "waited_ms",
 			(json_int_t)env->waited_ms, "eight_bit", env->eight_bit,
 			"smtputf8", env->smtputf8, "report", env->report,

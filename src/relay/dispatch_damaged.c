@@ -72,9 +72,8 @@ static void forget(struct dispatch *d, struct message *m, const struct err *why)
 static void fail(struct dispatch *d, struct message *m, struct envelope *env,
 	struct content *content)
 {
-	const struct report_wish wish = {
-		m, env, content, REPORT_FAILED, advice};
-	uint64_t report_key = 0;
+	struct report_wish wish = {m, env, content, REPORT_FAILED, advice};
+	uint64_t report_key;
 	struct buf report;
 	size_t i;
 
@@ -82,10 +81,7 @@ static void fail(struct dispatch *d, struct message *m, struct envelope *env,
 	for (i = 0; i < env->rcpt_count; i++)
 		if (env->rcpts[i].state == RCPT_PENDING)
 			env->rcpts[i].state = RCPT_FAILED;
-	if (dispatch_report_now(d, env, REPORT_FAILED, advice)) {
-		report_key = dispatch_report(d, &wish, &report);
-		dispatch_mark_reported(env);
-	}
+	report_key = dispatch_report_outcome(d, &wish, env, &report);
 	dispatch_fail(d, m, env, content, &report, report_key);
 }
 

@@ -182,7 +182,7 @@ static int mark_message(const struct dispatch *d, uint64_t id, struct err *err)
 	if (queue_read_bytes(d->failed_fd, id, &old, err) == 0)
 		env = envelope_parse(old.data, old.len, &used, err);
 	if (env != NULL) {
-		dispatch_mark_reported(env);
+		report_mark_told(REPORT_FAILED, env);
 		rc = envelope_print(env, &file) |
 		     buf_add(&file, old.data + used, old.len - used);
 		if (rc != 0)

@@ -328,6 +328,37 @@ void dispatch_save(struct dispatch *d, struct message *m, struct envelope *env,
 	disk_job_submit(job);
 }
 
+static void after_told(struct disk_job *job)
+{
+	struct dispatch *d = job->dispatch;
+	struct disk_job *rest;
+
+	if (job->body_left != 0) {
+		rest = disk_job_new(d, job->id);
+		rest->remove_body = job->body_left;
+		disk_job_submit(rest);
+	}
+	dispatch_drop(d, job->message);
+	d->on_change(d->change_arg);
+}
+
+/* Not marked at once, as others are: a process that is killed before the report
+ * is there delivers it again, rather than telling nobody. */
+void dispatch_done_told(struct dispatch *d, struct message *m, uint64_t body,
+	struct buf *report, uint64_t report_key)
+{
+	struct disk_job *job = begin_job(d, m, report, report_key);
+
+	if (m->place.segment != NULL) {
+		job->body_left = body;
+	} else {
+		job->remove_from = DISK_QUEUE;
+		job->remove_body = body;
+	}
+	job->after = after_told;
+	disk_job_submit(job);
+}
+
 static void after_fail(struct disk_job *job)
 {
 	const bool unwanted = job->message->wish == WISH_DELETE;

@@ -77,6 +77,7 @@ struct slot {
 	struct dispatch *dispatch;
 	struct account *account;
 	struct schedule *schedule;
+	uint64_t size_max; /* that its server offers; 0: not known */
 };
 
 struct failed_message {
@@ -155,6 +156,7 @@ struct disk_job {
 	uint64_t removed;
 	/* 4: its body */
 	uint64_t remove_body;
+	uint64_t body_left; /* the same, but behind the mark: for after */
 
 	bool optional; /* not tried again */
 	int failed;
@@ -300,8 +302,11 @@ uint64_t dispatch_report_key(
  * and time count. Touches nothing else: the mover uses it. */
 int dispatch_print_report(const struct report *r, const char *account,
 	const struct buf *message, struct buf *out, struct err *err);
-/* Who failed has been told of by it. */
-void dispatch_mark_reported(struct envelope *env);
+/* What is to be told of those of *env (that of *wish) with whom it is over, if
+ * anything; its kind is chosen here. They are marked as told of, but for who
+ * failed and has to wait for a digest. */
+uint64_t dispatch_report_outcome(struct dispatch *d, struct report_wish *wish,
+	struct envelope *env, struct buf *out);
 
 /* dispatch_digest.c: */
 
@@ -320,6 +325,9 @@ void dispatch_damaged(
 
 /* The message is done with: mark or remove it, and its body. Frees m. */
 void dispatch_done(struct dispatch *d, struct message *m, uint64_t body);
+/* The same, and report (taken over) goes before it. */
+void dispatch_done_told(struct dispatch *d, struct message *m, uint64_t body,
+	struct buf *report, uint64_t report_id);
 /* Writes *env (and the content) to queue/; then due at due_ms, or on hold.
  * report (may be NULL; taken over) goes before it. */
 void dispatch_save(struct dispatch *d, struct message *m, struct envelope *env,

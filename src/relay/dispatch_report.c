@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "proto/rfc2047.h"
 #include "relay/dispatch_internal.h"
 #include "spool/queue.h"
 
@@ -26,8 +27,9 @@ int dispatch_print_report(const struct report *r, const char *account,
 		env->arrived_s = r->now_s;
 		env->report = true;
 		/* What it needs itself, not what it tells of. */
-		env->smtputf8 = env->eight_bit =
+		env->smtputf8 =
 			!string_is_ascii(r->to) || !string_is_ascii(r->from);
+		env->eight_bit = !text_is_ascii(message->data, message->len);
 		env->size = message->len;
 		snprintf(env->client, sizeof(env->client), "gmrelayd");
 		snprintf(env->account, sizeof(env->account), "%s", account);
@@ -56,12 +58,16 @@ static int print_report(
 }
 
 /* What a report is about: this message, and what was not yet reported. The same
- * again after a crash, another one for another report. */
+ * again after a crash, another one for another report: each makes the number
+ * larger (see report_mark_told()). */
 static uint64_t report_about(const struct envelope *env)
 {
-	uint64_t reported = envelope_count(env, RCPT_REPORTED);
+	uint64_t told = envelope_count(env, RCPT_REPORTED);
+	size_t i;
 
-	return hash_of(env->id, env->requeued, &reported, sizeof(reported));
+	for (i = 0; i < env->rcpt_count; i++)
+		told += !dsn_wants(env->rcpts[i].notify, DSN_SUCCESS);
+	return hash_of(env->id, env->requeued, &told, sizeof(told));
 }
 
 uint64_t dispatch_report(
@@ -80,6 +86,7 @@ uint64_t dispatch_report(
 		.hostname = d->hostname,
 		.remote = settings->host,
 		.id = report_id(report_about(env), wish->kind),
+		.size_max = dispatch_slot(d, wish->message)->size_max,
 		.now_s = clock_wall_s(),
 		.expire_s = (int64_t)(d->conf->expire_ms -
 				      (int64_t)env->refused_ms) /
@@ -147,17 +154,30 @@ uint64_t dispatch_report_key(
 	struct address scratch;
 	const char *to;
 
-	if (envelope_count(env, RCPT_FAILED) == 0)
+	if (report_count(REPORT_FAILED, env) == 0)
 		return 0;
 	to = report_recipient(env, d->names, &scratch);
 	return to != NULL ? report_cap_key(d->cap, to) : 0;
 }
 
-void dispatch_mark_reported(struct envelope *env)
+/* Failures can wait for a digest; success was asked for one by one. */
+uint64_t dispatch_report_outcome(struct dispatch *d, struct report_wish *wish,
+	struct envelope *env, struct buf *out)
 {
-	size_t i;
+	uint64_t report_key;
 
-	for (i = 0; i < env->rcpt_count; i++)
-		if (env->rcpts[i].state == RCPT_FAILED)
-			env->rcpts[i].state = RCPT_REPORTED;
+	if (!report_is_due(env, &wish->kind))
+		return 0;
+	if (wish->kind == REPORT_FAILED &&
+		!dispatch_report_now(d, env, REPORT_FAILED, wish->advice)) {
+		if (report_count(REPORT_RELAYED, env) == 0)
+			return 0;
+		wish->kind = REPORT_RELAYED;
+	}
+	if (wish->kind == REPORT_RELAYED)
+		wish->advice = NULL;
+	report_key = dispatch_report(d, wish, out);
+	report_mark_told(wish->kind, env);
+	report_mark_told(REPORT_RELAYED, env);
+	return report_key;
 }

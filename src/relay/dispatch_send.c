@@ -203,14 +203,34 @@ static int64_t end_round(
 	return wait > named ? wait : named;
 }
 
-/* Of whom it failed for, or who still waits. */
-static uint64_t write_report(struct dispatch *d, struct attempt *t,
-	enum report_kind kind, const char *advice, struct buf *out)
+/* What is to be told of those with whom it is over, if anything. */
+static uint64_t write_outcome(struct dispatch *d, struct attempt *t,
+	const struct verdict *v, struct buf *out)
 {
-	const struct report_wish wish = {
-		t->message, t->env, t->delivery.content, kind, advice};
+	struct report_wish wish = {t->message, t->env, t->delivery.content,
+		REPORT_FAILED, verdict_advice(v, t->env)};
 
-	return dispatch_report(d, &wish, out);
+	return dispatch_report_outcome(d, &wish, t->env, out);
+}
+
+static void finish_delivered(
+	struct dispatch *d, struct attempt *t, struct verdict *v)
+{
+	const struct said said = verdict_said(v, t, SAID_DELIVERED);
+	struct message *m = t->message;
+	uint64_t report_key;
+	struct buf report;
+
+	buf_init(&report, QUEUE_FILE_MAX);
+	verdict_log(v, t, "delivered", &said, -1);
+	d->counters->relay->delivered++;
+	dispatch_tell(d, m->id, "delivered", said.words, true);
+	report_key = write_outcome(d, t, v, &report);
+	if (report.len > 0)
+		dispatch_done_told(
+			d, m, t->env->body_name, &report, report_key);
+	else
+		dispatch_done(d, m, t->env->body_name);
 }
 
 /* No recipient is left to be tried. */
@@ -221,32 +241,22 @@ static void finish(struct dispatch *d, struct attempt *t, struct verdict *v)
 	bool failed = envelope_count(env, RCPT_FAILED) +
 			      envelope_count(env, RCPT_REPORTED) >
 		      0;
-	uint64_t report_key = 0;
-	const char *advice;
+	uint64_t report_key;
 	struct buf report;
 	struct said said;
 
-	buf_init(&report, QUEUE_FILE_MAX);
 	if (!failed) {
-		said = verdict_said(v, t, SAID_DELIVERED);
-		verdict_log(v, t, "delivered", &said, -1);
-		d->counters->relay->delivered++;
-		dispatch_tell(d, m->id, "delivered", said.words, true);
-		dispatch_done(d, m, env->body_name);
+		finish_delivered(d, t, v);
 		return;
 	}
+	buf_init(&report, QUEUE_FILE_MAX);
 	said = verdict_said_of_failed(env);
 	verdict_log(v, t, "failed", &said, -1);
 	d->counters->relay->failed++;
 	dispatch_tell(d, m->id, "failed", said.words, true);
 	if (env->reason == NULL && said.words[0] != '\0')
 		(void)envelope_set_reason(env, said.words);
-	advice = verdict_advice(v, env);
-	if (envelope_count(env, RCPT_FAILED) > 0 &&
-		dispatch_report_now(d, env, REPORT_FAILED, advice)) {
-		report_key = write_report(d, t, REPORT_FAILED, advice, &report);
-		dispatch_mark_reported(env);
-	}
+	report_key = write_outcome(d, t, v, &report);
 	dispatch_fail(d, m, env, t->delivery.content, &report, report_key);
 }
 
@@ -254,25 +264,23 @@ static void finish(struct dispatch *d, struct attempt *t, struct verdict *v)
 static uint64_t tell_meanwhile(struct dispatch *d, struct attempt *t,
 	const struct verdict *v, struct buf *report)
 {
+	const struct report_wish notice = {t->message, t->env,
+		t->delivery.content, REPORT_DELAYED, v->advice};
 	struct envelope *env = t->env;
 	struct address scratch;
+	enum report_kind kind;
 	uint64_t report_key = 0;
-	const char *advice;
 
-	if (envelope_count(env, RCPT_FAILED) > 0) {
-		advice = verdict_advice(v, env);
-		if (!dispatch_report_now(d, env, REPORT_FAILED, advice))
-			return 0;
-		report_key = write_report(d, t, REPORT_FAILED, advice, report);
-		dispatch_mark_reported(env);
+	if (report_is_due(env, &kind)) {
+		report_key = write_outcome(d, t, v, report);
 	} else if (!env->notified && !env->report &&
 		   (int64_t)env->waited_ms > d->conf->delay_notice_ms &&
+		   report_count(REPORT_DELAYED, env) > 0 &&
 		   report_recipient(env, d->names, &scratch) != NULL) {
 		/* One that is left out is not made up for: the report comes
 		 * anyhow. */
 		if (dispatch_report_now(d, env, REPORT_DELAYED, v->advice))
-			report_key = write_report(
-				d, t, REPORT_DELAYED, v->advice, report);
+			report_key = dispatch_report(d, &notice, report);
 		env->notified = true;
 	}
 	return report_key;

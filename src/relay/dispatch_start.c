@@ -386,7 +386,11 @@ static uint64_t body_size_max(const struct conf *conf, uint64_t upstream_size)
 static void on_size(void *arg, struct account *a, uint64_t size)
 {
 	struct dispatch *d = arg;
+	size_t i;
 
+	for (i = 0; i < d->slot_count; i++)
+		if (d->slots[i].account == a)
+			d->slots[i].size_max = size;
 	if (a == d->slots[0].account)
 		journal_reader_tell_size(
 			d->journal, size, body_size_max(d->conf, size));

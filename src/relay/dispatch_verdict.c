@@ -77,7 +77,7 @@ const char *verdict_advice(const struct verdict *v, const struct envelope *env)
 	for (i = 0; v->advice == NULL && i < env->rcpt_count; i++) {
 		const struct envelope_rcpt *r = &env->rcpts[i];
 
-		if (r->state != RCPT_FAILED || r->reply == NULL ||
+		if (!report_is_wanted(REPORT_FAILED, r) || r->reply == NULL ||
 			reply_scan(&reply, r->reply) != 0)
 			continue;
 		rule = gmail_judge(PHASE_RCPT, &reply);
@@ -183,7 +183,9 @@ void verdict_judge(struct verdict *v, struct account *a, struct attempt *t,
 		r->state = RCPT_FAILED;
 		v->failed++;
 		note_said(v, SAID_FAILED, r);
-		v->advice = result->rule != NULL ? result->rule->advice : NULL;
+		if (report_is_wanted(REPORT_FAILED, r))
+			v->advice = result->rule != NULL ? result->rule->advice
+							 : NULL;
 		break;
 	default:
 		r->tried = true;

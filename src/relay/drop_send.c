@@ -8,6 +8,7 @@
 
 #include "base/conf.h"
 #include "base/util.h"
+#include "proto/dsn.h"
 #include "proto/header.h"
 #include "proto/line.h"
 #include "proto/local.h"
@@ -100,19 +101,25 @@ struct refusals {
 static void on_refused(void *arg, size_t i, const struct reply *reply)
 {
 	struct refusals *r = arg;
+	const struct submit_message *m = r->message;
 	char text[ENVELOPE_REPLY_MAX];
+	struct envelope_rcpt *rcpt;
 
 	reply_print(reply, text, sizeof(text));
 	if (r->first[0] == '\0')
 		snprintf(r->first, sizeof(r->first), "%.*s", DROP_WHY_MAX - 1,
 			text);
-	if (envelope_add_rcpt(r->env, r->message->rcpts[i]) != 0 ||
-		envelope_set_reply(
-			&r->env->rcpts[r->env->rcpt_count - 1], text) != 0) {
+	if (envelope_add_rcpt(r->env, m->rcpts[i]) != 0) {
 		r->no_memory = true;
 		return;
 	}
-	r->env->rcpts[r->env->rcpt_count - 1].state = RCPT_FAILED;
+	rcpt = &r->env->rcpts[r->env->rcpt_count - 1];
+	rcpt->state = RCPT_FAILED;
+	if (m->notify != NULL)
+		(void)dsn_parse_notify(
+			m->notify, strlen(m->notify), &rcpt->notify);
+	if (envelope_set_reply(rcpt, text) != 0)
+		r->no_memory = true;
 }
 
 /* The sender as the receiver would write it. */
@@ -141,6 +148,8 @@ static int describe(struct refusals *r, const struct drop_look *look,
 	r->env->size = submit_size(m);
 	snprintf(r->env->client, sizeof(r->env->client), "uid %u",
 		(unsigned)mail->uid);
+	if (m->envid != NULL && envelope_set_envid(r->env, m->envid) != 0)
+		return -1;
 	return envelope_set_reverse_path(r->env, from.text);
 }
 
@@ -233,6 +242,9 @@ static enum drop_fate tell_sender(struct drop_look *look,
 	uint64_t key;
 	bool reached;
 
+	/* who asked not to be told is as good as told */
+	if (report_count(REPORT_FAILED, r->env) == 0)
+		return DROP_TAKEN;
 	if (to == NULL)
 		return DROP_SET_ASIDE;
 	key = report_cap_key(look->cap, to);

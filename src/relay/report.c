@@ -1,5 +1,5 @@
 /*
- * report.c - delivery status notifications and delay notices.
+ * report.c - delivery status notifications.
  */
 #include "config.h"
 
@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/util.h"
 #include "proto/header.h"
+#include "proto/rfc2047.h"
 #include "relay/report_internal.h"
 #include "relay/report_parts.h"
 #include "relay/report_text.h"
@@ -68,6 +69,38 @@ static void read_block(struct content *content, struct buf *block)
 		block->len = (size_t)(end + 2 - block->data);
 	}
 	block->data[block->len] = '\0';
+}
+
+/* Whether a message/rfc822 part can hold it: raw letters beyond ASCII in its
+ * header would make it a message/global, which few can read. */
+static bool is_returnable(const struct buf *whole)
+{
+	const char *end =
+		whole->len > 0 ? memmem(whole->data, whole->len, "\r\n\r\n", 4)
+			       : NULL;
+
+	return end != NULL &&
+	       text_is_ascii(whole->data, (size_t)(end - whole->data)) &&
+	       report_is_8bit(whole->data, whole->len);
+}
+
+/* All of it, or nothing where that cannot be had or returned. */
+static void read_whole(struct content *content, struct buf *whole)
+{
+	ssize_t n = 1;
+	char *to;
+
+	if (content == NULL || content_rewind(content, NULL) != 0)
+		return;
+	while (n > 0) {
+		to = buf_reserve(whole, READ_SIZE);
+		n = to != NULL ? content_read(content, to, READ_SIZE, NULL)
+			       : -1;
+		if (n > 0)
+			whole->len += (size_t)n;
+	}
+	if (n < 0 || !is_returnable(whole))
+		buf_clear(whole);
 }
 
 /* The value of the first field of that name, unfolded and cut, in value. */
@@ -153,6 +186,7 @@ static bool message_id_is_sane(const struct buf *id)
 void report_original_read(struct report_original *o, struct content *content)
 {
 	buf_init(&o->block, REPORT_HEADERS_MAX + READ_SIZE);
+	buf_init(&o->whole, REPORT_RETURNED_MAX + READ_SIZE);
 	buf_init(&o->subject, REPORT_HEADERS_MAX);
 	buf_init(&o->message_id, REPORT_HEADERS_MAX);
 	read_block(content, &o->block);
@@ -166,6 +200,7 @@ void report_original_read(struct report_original *o, struct content *content)
 void report_original_free(struct report_original *o)
 {
 	buf_free(&o->block);
+	buf_free(&o->whole);
 	buf_free(&o->subject);
 	buf_free(&o->message_id);
 }
@@ -173,8 +208,12 @@ void report_original_free(struct report_original *o)
 static int write_subject(const struct report *r,
 	const struct report_original *o, struct buf *out)
 {
-	int rc = buf_add_string(
-		out, r->kind == REPORT_DELAYED ? "Delayed: " : "Undelivered: ");
+	static const char *const words[] = {
+		[REPORT_FAILED] = "Undelivered: ",
+		[REPORT_DELAYED] = "Delayed: ",
+		[REPORT_RELAYED] = "Relayed: ",
+	};
+	int rc = buf_add_string(out, words[r->kind]);
 
 	if (o->subject.len == 0)
 		return rc | buf_add_string(out, "(no subject)");
@@ -182,7 +221,7 @@ static int write_subject(const struct report *r,
 }
 
 int report_header(const struct report *r, const char *subject,
-	const char *answered, struct buf *out)
+	const char *answered, bool eight_bit, struct buf *out)
 {
 	char date[64], id[HEX64_SIZE];
 	int rc;
@@ -204,11 +243,17 @@ int report_header(const struct report *r, const char *subject,
 		"Content-Type: multipart/report; "
 		"report-type=delivery-status;\r\n"
 		" boundary=\"=_%s\"\r\n"
+		"%s"
 		"\r\n"
 		"This is a report in MIME format about a message that you "
 		"sent.\r\n",
-		id);
+		id, eight_bit ? "Content-Transfer-Encoding: 8bit\r\n" : "");
 	return rc;
+}
+
+static bool returned_is_plain(const struct report_original *o)
+{
+	return report_is_7bit(o->whole.data, o->whole.len);
 }
 
 static int write_header(const struct report *r, const struct report_original *o,
@@ -221,7 +266,7 @@ static int write_header(const struct report *r, const struct report_original *o,
 	rc = write_subject(r, o, &subject);
 	rc |= report_header(r, subject.data,
 		message_id_is_sane(&o->message_id) ? o->message_id.data : NULL,
-		out);
+		!returned_is_plain(o), out);
 	buf_free(&subject);
 	return rc;
 }
@@ -256,6 +301,25 @@ int report_parts_end(const struct report *r, struct buf *out)
 	return buf_addf(out, "\r\n--=_%s--\r\n", hex64(id, r->id));
 }
 
+/* What RFC 3461 4.3 and 6.2 say is returned: everything, or the header. */
+static int write_returned(const struct report *r,
+	const struct report_original *o, struct buf *out)
+{
+	char id[HEX64_SIZE];
+
+	if (o->whole.len > 0)
+		return buf_addf(out,
+			       "\r\n--=_%s\r\n"
+			       "Content-Type: message/rfc822\r\n"
+			       "Content-Transfer-Encoding: %s\r\n\r\n",
+			       hex64(id, r->id),
+			       returned_is_plain(o) ? "7bit" : "8bit") |
+		       buf_add(out, o->whole.data, o->whole.len);
+	if (o->block.len > 0)
+		return report_part(r, "text/rfc822-headers", &o->block, out);
+	return 0;
+}
+
 static int write_parts(const struct report *r, const struct report_original *o,
 	struct buf *out)
 {
@@ -270,8 +334,7 @@ static int write_parts(const struct report *r, const struct report_original *o,
 	buf_clear(&text);
 	rc |= report_status_text(r, &text);
 	rc |= report_part(r, "message/delivery-status", &text, out);
-	if (o->block.len > 0)
-		rc |= report_part(r, "text/rfc822-headers", &o->block, out);
+	rc |= write_returned(r, o, out);
 	rc |= report_parts_end(r, out);
 	buf_free(&text);
 	buf_free(&subject);
@@ -280,12 +343,22 @@ static int write_parts(const struct report *r, const struct report_original *o,
 
 int report_write(const struct report *r, struct buf *out, struct err *err)
 {
+	const size_t start = out->len;
 	struct report_original original;
 	int rc;
 
 	report_original_read(&original, r->content);
+	if (r->kind == REPORT_FAILED && report_returns_all(r->original))
+		read_whole(r->content, &original.whole);
 	rc = write_header(r, &original, out);
 	rc |= write_parts(r, &original, out);
+	if (rc == 0 && original.whole.len > 0 && r->size_max > 0 &&
+		out->len - start > r->size_max) {
+		buf_clear(&original.whole);
+		out->len = start;
+		rc = write_header(r, &original, out);
+		rc |= write_parts(r, &original, out);
+	}
 	report_original_free(&original);
 	if (rc != 0)
 		return err_set(err, ERR_LIMIT, "the report does not fit");

@@ -99,14 +99,15 @@ static int list_recipients(
 		.now_s = failed_s,
 	};
 	char id[HEX64_SIZE];
-	size_t i, shown = 0, count = envelope_count(env, RCPT_FAILED);
+	size_t i, shown = 0, count = report_count(REPORT_FAILED, env);
 	int rc = 0;
 
 	for (i = 0; i < env->rcpt_count && shown < DIGEST_RECIPIENTS_MAX; i++) {
-		if (env->rcpts[i].state != RCPT_FAILED)
+		if (!report_is_wanted(REPORT_FAILED, &env->rcpts[i]))
 			continue;
 		rc |= list_recipient(d, &env->rcpts[i], env->damaged);
-		rc |= report_status_rcpt(&r, &env->rcpts[i], &d->status);
+		rc |= report_status_rcpt(
+			&r, REPORT_FAILED, &env->rcpts[i], &d->status);
 		rc |= report_field(
 			&d->status, "X-Gmrelayd-Id", hex64(id, env->id));
 		shown++;
@@ -203,7 +204,7 @@ int digest_write(const struct digest *d, const struct digest_params *p,
 	snprintf(subject, sizeof(subject), "Undelivered: %zu messages",
 		p->messages);
 	buf_init(&text, REPORT_SIZE_MAX);
-	rc = report_header(&r, subject, NULL, out);
+	rc = report_header(&r, subject, NULL, false, out);
 	rc |= write_text(d, p, &text);
 	rc |= write_parts(d, &r, &text, out);
 	buf_free(&text);

@@ -14,6 +14,7 @@
 /* What is known of the original message. */
 struct report_original {
 	struct buf block; /* its header fields, whole lines with CRLF */
+	struct buf whole; /* all of it, where it is returned; else empty */
 	struct buf subject;
 	struct buf message_id;
 };
@@ -24,9 +25,9 @@ void report_original_free(struct report_original *o);
 
 /* The header and what stands before the first part. Of *r only the addresses,
  * names, id and time count. answered: the Message-ID it is about, or NULL.
- * Return 0, -1 when out is full. */
+ * eight_bit: a part is. Return 0, -1 when out is full. */
 int report_header(const struct report *r, const char *subject,
-	const char *answered, struct buf *out);
+	const char *answered, bool eight_bit, struct buf *out);
 
 /* A part: boundary, its type, and text in the encoding it needs. */
 int report_part(const struct report *r, const char *type,

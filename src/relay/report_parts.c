@@ -13,31 +13,20 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum { PERSON_RECIPIENTS_MAX = 50, VALUE_MAX = 4096 };
 
-static bool is_reported(const struct report *r, const struct envelope_rcpt *to)
-{
-	return to->state ==
-	       (r->kind == REPORT_DELAYED ? RCPT_PENDING : RCPT_FAILED);
-}
-
-static size_t count_reported(const struct report *r)
-{
-	return envelope_count(r->original,
-		r->kind == REPORT_DELAYED ? RCPT_PENDING : RCPT_FAILED);
-}
-
 /* --- for a person -------------------------------------------------------- */
 
-static int write_recipients(const struct report *r, struct buf *out)
+static int write_recipients(
+	const struct envelope *env, enum report_kind kind, struct buf *out)
 {
-	const struct envelope *env = r->original;
-	size_t i, shown = 0, count = count_reported(r);
+	size_t i, shown = 0, count = report_count(kind, env);
 	int rc = 0;
 
 	for (i = 0; i < env->rcpt_count && shown < PERSON_RECIPIENTS_MAX; i++) {
-		if (!is_reported(r, &env->rcpts[i]))
+		if (!report_is_wanted(kind, &env->rcpts[i]))
 			continue;
 		rc |= report_wrap(out, "  ", env->rcpts[i].address);
 		if (env->rcpts[i].reply != NULL) {
@@ -111,6 +100,69 @@ static int write_delayed_end(const struct report *r, struct buf *out)
 	return buf_add(out, "\r\n", 2) | report_wrap(out, "", line);
 }
 
+static const char *remote_name(const struct report *r)
+{
+	return r->remote != NULL && r->remote[0] != '\0' ? r->remote
+							 : "the next server";
+}
+
+static int write_relayed_end(const struct report *r, struct buf *out)
+{
+	char line[VALUE_MAX];
+
+	snprintf(line, sizeof(line),
+		"You asked to be told. This is no proof that the message has "
+		"arrived: %s does not say what becomes of it, and no further "
+		"report may come.",
+		remote_name(r));
+	return buf_add(out, "\r\n", 2) | report_wrap(out, "", line);
+}
+
+/* Others of the same message, in a report of failures. */
+static int write_also_relayed(const struct report *r, struct buf *out)
+{
+	char line[VALUE_MAX];
+	int rc;
+
+	if (report_count(REPORT_RELAYED, r->original) == 0)
+		return 0;
+	snprintf(line, sizeof(line),
+		"It was handed over to %s for:", remote_name(r));
+	rc = buf_add(out, "\r\n", 2) | report_wrap(out, "", line);
+	rc |= buf_add(out, "\r\n", 2) |
+	      write_recipients(r->original, REPORT_RELAYED, out);
+	return rc | write_relayed_end(r, out);
+}
+
+static void say_what_happened(const struct report *r, char *line, size_t size)
+{
+	if (r->kind == REPORT_RELAYED)
+		snprintf(line, size,
+			"Your message was handed over to %s, which took it, "
+			"for:",
+			remote_name(r));
+	else
+		snprintf(line, size, "Your message %s to:",
+			r->kind == REPORT_DELAYED
+				? "has not been delivered yet, but is still "
+				  "tried,"
+			: r->original->damaged
+				? "was damaged on this machine, and cannot be "
+				  "delivered"
+				: "could not be delivered");
+}
+
+static int write_end(const struct report *r, struct buf *out)
+{
+	static int (*const ends[])(const struct report *r, struct buf *out) = {
+		[REPORT_FAILED] = write_failed_end,
+		[REPORT_DELAYED] = write_delayed_end,
+		[REPORT_RELAYED] = write_relayed_end,
+	};
+
+	return ends[r->kind](r, out);
+}
+
 int report_person_text(
 	const struct report *r, const char *subject, struct buf *out)
 {
@@ -120,14 +172,10 @@ int report_person_text(
 	snprintf(line, sizeof(line), "This is the mail relay on %s.",
 		r->hostname[0] != '\0' ? r->hostname : "this host");
 	rc = report_wrap(out, "", line);
-	snprintf(line, sizeof(line), "Your message %s to:",
-		r->kind == REPORT_DELAYED
-			? "has not been delivered yet, but is still tried,"
-		: r->original->damaged
-			? "was damaged on this machine, and cannot be delivered"
-			: "could not be delivered");
+	say_what_happened(r, line, sizeof(line));
 	rc |= buf_add(out, "\r\n", 2) | report_wrap(out, "", line);
-	rc |= buf_add(out, "\r\n", 2) | write_recipients(r, out);
+	rc |= buf_add(out, "\r\n", 2) |
+	      write_recipients(r->original, r->kind, out);
 	if (r->original->reason != NULL && r->kind == REPORT_FAILED) {
 		snprintf(line, sizeof(line), "Why: %s", r->original->reason);
 		rc |= buf_add(out, "\r\n", 2) | report_wrap(out, "", line);
@@ -136,28 +184,77 @@ int report_person_text(
 		snprintf(line, sizeof(line), "What to do: %s", r->advice);
 		rc |= buf_add(out, "\r\n", 2) | report_wrap(out, "", line);
 	}
+	if (r->kind == REPORT_FAILED)
+		rc |= write_also_relayed(r, out);
 	rc |= write_about(r, subject, out);
-	return rc | (r->kind == REPORT_DELAYED ? write_delayed_end(r, out)
-					       : write_failed_end(r, out));
+	return rc | write_end(r, out);
 }
 
 /* --- for programs -------------------------------------------------------- */
 
-/* RFC 3463: what the reply says; without one, 4.4.7 (delivery time expired)
- * for what was given up, 4.0.0 for what still waits. 5.3.0 (trouble of the mail
- * system) is ours. */
-static void status_of(const struct report *r, const struct reply *reply,
-	char *text, size_t size)
+/* How RFC 3464 2.3.3 calls it, and its status where no reply tells one: given
+ * up is 4.4.7 (delivery time expired). */
+static const struct {
+	const char *action;
+	const char *status;
+} actions[] = {
+	[REPORT_FAILED] = {"failed", "4.4.7"},
+	[REPORT_DELAYED] = {"delayed", "4.0.0"},
+	[REPORT_RELAYED] = {"relayed", "2.0.0"},
+};
+
+/* Nobody else is to blame for what was damaged here. */
+static bool is_damage(const struct report *r, enum report_kind kind)
 {
-	if (r->original->damaged)
+	return kind == REPORT_FAILED && r->original->damaged;
+}
+
+/* RFC 3463: what the reply says. 5.3.0 (trouble of the mail system) is ours. */
+static void status_of(const struct report *r, enum report_kind kind,
+	const struct reply *reply, char text[REPLY_ENHANCED_MAX + 1])
+{
+	const size_t size = REPLY_ENHANCED_MAX + 1;
+
+	if (is_damage(r, kind))
 		snprintf(text, size, "5.3.0");
 	else if (reply->enhanced[0] != '\0')
 		snprintf(text, size, "%s", reply->enhanced);
 	else if (reply->code >= 400)
 		snprintf(text, size, "%d.0.0", reply->code / 100);
 	else
-		snprintf(text, size, "%s",
-			r->kind == REPORT_DELAYED ? "4.0.0" : "4.4.7");
+		snprintf(text, size, "%s", actions[kind].status);
+}
+
+/* RFC 3464 2.2.1 and 2.3.1: what the sender said, no more xtext. Not folded, so
+ * that its blanks stay as they are. */
+static int write_envelope_id(const struct envelope *env, struct buf *out)
+{
+	char id[DSN_ENVID_TEXT_MAX + 1];
+
+	if (env->envid == NULL)
+		return 0;
+	dsn_decode(env->envid, id);
+	return buf_addf(out, "Original-Envelope-Id: %s\r\n", id);
+}
+
+static int write_original_recipient(const char *orcpt, struct buf *out)
+{
+	static const char utf8[] = "utf-8;";
+	char address[DSN_ORCPT_MAX + 1];
+	const size_t type = strcspn(orcpt, ";");
+	struct buf value;
+	int rc;
+
+	dsn_decode(orcpt + type + 1, address);
+	if (strncasecmp(orcpt, utf8, sizeof(utf8) - 1) != 0)
+		return buf_addf(out, "Original-Recipient: %.*s; %s\r\n",
+			(int)type, orcpt, address);
+	buf_init(&value, VALUE_MAX);
+	rc = buf_add_string(&value, "utf-8; ");
+	rc |= report_utf8_orcpt(&value, address);
+	rc |= report_field(out, "Original-Recipient", value.data);
+	buf_free(&value);
+	return rc;
 }
 
 static int write_final_recipient(const char *address, struct buf *out)
@@ -177,26 +274,42 @@ static int write_final_recipient(const char *address, struct buf *out)
 	return rc;
 }
 
-int report_status_rcpt(
-	const struct report *r, const struct envelope_rcpt *to, struct buf *out)
+static int write_dates(
+	const struct report *r, enum report_kind kind, struct buf *out)
 {
-	char status[REPLY_ENHANCED_MAX + 1], line[VALUE_MAX], date[64];
+	char date[64];
+	int rc = 0;
+
+	if (r->original->attempts > 0) {
+		date_print(r->now_s, 0, date, sizeof(date));
+		rc |= report_field(out, "Last-Attempt-Date", date);
+	}
+	if (kind == REPORT_DELAYED && r->expire_s >= 0) {
+		date_print(r->now_s + r->expire_s, 0, date, sizeof(date));
+		rc |= report_field(out, "Will-Retry-Until", date);
+	}
+	return rc;
+}
+
+int report_status_rcpt(const struct report *r, enum report_kind kind,
+	const struct envelope_rcpt *to, struct buf *out)
+{
+	char status[REPLY_ENHANCED_MAX + 1], line[VALUE_MAX];
 	struct reply reply;
 	int rc;
 
 	reply_init(&reply);
-	/* nobody else is to blame for what was damaged here */
-	if (to->reply == NULL || r->original->damaged ||
+	if (to->reply == NULL || is_damage(r, kind) ||
 		reply_scan(&reply, to->reply) != 0)
 		reply_init(&reply);
-	status_of(r, &reply, status, sizeof(status));
+	status_of(r, kind, &reply, status);
 	rc = buf_add(out, "\r\n", 2);
+	if (to->orcpt != NULL)
+		rc |= write_original_recipient(to->orcpt, out);
 	rc |= write_final_recipient(to->address, out);
-	rc |= report_field(out, "Action",
-		r->kind == REPORT_DELAYED ? "delayed" : "failed");
+	rc |= report_field(out, "Action", actions[kind].action);
 	rc |= report_field(out, "Status", status);
-	if (r->remote != NULL && r->remote[0] != '\0' &&
-		!r->original->damaged) {
+	if (r->remote != NULL && r->remote[0] != '\0' && !is_damage(r, kind)) {
 		snprintf(line, sizeof(line), "dns; %s", r->remote);
 		rc |= report_field(out, "Remote-MTA", line);
 	}
@@ -204,15 +317,18 @@ int report_status_rcpt(
 		snprintf(line, sizeof(line), "smtp; %s", to->reply);
 		rc |= report_field(out, "Diagnostic-Code", line);
 	}
-	if (r->original->attempts > 0) {
-		date_print(r->now_s, 0, date, sizeof(date));
-		rc |= report_field(out, "Last-Attempt-Date", date);
-	}
-	if (r->kind == REPORT_DELAYED && r->expire_s >= 0) {
-		date_print(r->now_s + r->expire_s, 0, date, sizeof(date));
-		rc |= report_field(out, "Will-Retry-Until", date);
-	}
-	return rc;
+	return rc | write_dates(r, kind, out);
+}
+
+/* Which kind of report this recipient is of, in r. Returns false: none. */
+static bool find_kind(const struct report *r, const struct envelope_rcpt *to,
+	enum report_kind *kind_out)
+{
+	*kind_out = r->kind;
+	if (report_is_wanted(r->kind, to))
+		return true;
+	*kind_out = REPORT_RELAYED;
+	return r->kind == REPORT_FAILED && report_is_wanted(REPORT_RELAYED, to);
 }
 
 int report_status_message(const struct report *r, struct buf *out)
@@ -228,17 +344,19 @@ int report_status_text(const struct report *r, struct buf *out)
 {
 	const struct envelope *env = r->original;
 	char date[64];
+	enum report_kind kind;
 	size_t i, written = 0;
-	int rc = report_status_message(r, out);
+	int rc = write_envelope_id(env, out);
 
+	rc |= report_status_message(r, out);
 	date_print(env->arrived_s, 0, date, sizeof(date));
 	rc |= report_field(out, "Arrival-Date", date);
 	for (i = 0; i < env->rcpt_count; i++) {
-		if (!is_reported(r, &env->rcpts[i]))
+		if (!find_kind(r, &env->rcpts[i], &kind))
 			continue;
 		if (written++ == REPORT_RECIPIENTS_MAX)
 			break;
-		rc |= report_status_rcpt(r, &env->rcpts[i], out);
+		rc |= report_status_rcpt(r, kind, &env->rcpts[i], out);
 	}
 	return rc;
 }

@@ -19,10 +19,11 @@ int report_person_text(
 /* Appends the body of the message/delivery-status part. Returns 0, -1. */
 int report_status_text(const struct report *r, struct buf *out);
 
-/* Its pieces: what stands about the report itself, and a group about one
- * recipient, with the empty line before it. Return 0, -1. */
+/* Its pieces: what stands about the report itself, and a group about what
+ * happened (kind) to one recipient, with the empty line before it. Return 0,
+ * -1. */
 int report_status_message(const struct report *r, struct buf *out);
-int report_status_rcpt(const struct report *r, const struct envelope_rcpt *to,
-	struct buf *out);
+int report_status_rcpt(const struct report *r, enum report_kind kind,
+	const struct envelope_rcpt *to, struct buf *out);
 
 #endif

@@ -33,6 +33,18 @@ bool report_is_7bit(const char *data, size_t len)
 	return true;
 }
 
+bool report_is_8bit(const char *data, size_t len)
+{
+	size_t i, line = 0;
+
+	for (i = 0; i < len; i++) {
+		line = data[i] == '\n' ? 0 : line + 1;
+		if (data[i] == '\0' || line > LINE_MAX_OCTETS + 1)
+			return false;
+	}
+	return true;
+}
+
 /* RFC 2045 6.7: white space at a line's end is written out. */
 static bool qp_is_plain(const char *data, size_t len, size_t at)
 {
@@ -162,7 +174,9 @@ int report_field(struct buf *out, const char *name, const char *value)
 	return buf_add(out, "\r\n", 2);
 }
 
-int report_utf8_address(struct buf *out, const char *address)
+/* escaped: the ASCII characters that are written by their number. */
+static int add_utf8_xtext(
+	struct buf *out, const char *address, const char *escaped)
 {
 	size_t i, j, n, len = strlen(address);
 	uint32_t point;
@@ -176,7 +190,7 @@ int report_utf8_address(struct buf *out, const char *address)
 			n = 1;
 			rc = buf_add(out, "?", 1);
 		} else if (n == 1 && c > ' ' && c < 127 &&
-			   strchr("\\+=", c) == NULL) {
+			   strchr(escaped, c) == NULL) {
 			rc = buf_add(out, address + i, 1);
 		} else {
 			point = n == 1 ? c : c & (0xffU >> (n + 1));
@@ -187,4 +201,14 @@ int report_utf8_address(struct buf *out, const char *address)
 		}
 	}
 	return rc;
+}
+
+int report_utf8_address(struct buf *out, const char *address)
+{
+	return add_utf8_xtext(out, address, "\\+=");
+}
+
+int report_utf8_orcpt(struct buf *out, const char *address)
+{
+	return add_utf8_xtext(out, address, "+=");
 }

@@ -20,6 +20,9 @@
  * and TAB, no line above 998. */
 bool report_is_7bit(const char *data, size_t len);
 
+/* True when data (CRLF lines) can go as 8bit: no NUL, no line above 998. */
+bool report_is_8bit(const char *data, size_t len);
+
 /* Appends data (CRLF lines) as quoted-printable. Returns 0, -1 when full. */
 int report_quoted_printable(struct buf *out, const char *data, size_t len);
 
@@ -42,5 +45,8 @@ int report_decode_words(struct buf *out, const char *value, size_t len);
 
 /* Appends an address in the 7-bit form of RFC 6533 (utf-8-addr-xtext). */
 int report_utf8_address(struct buf *out, const char *address);
+
+/* The same for one of ORCPT, which may have that form in part already. */
+int report_utf8_orcpt(struct buf *out, const char *address);
 
 #endif

@@ -34,7 +34,7 @@ def greeting_helo_ehlo(t):
         offered = client.ehlo()
         t.equal(sorted(offered), sorted([
             "SIZE", "8BITMIME", "SMTPUTF8", "PIPELINING",
-            "ENHANCEDSTATUSCODES", "CHUNKING"]), "extensions")
+            "ENHANCEDSTATUSCODES", "CHUNKING", "DSN"]), "extensions")
         t.equal(len(client.expect("HELO client.example", 250).lines), 1,
                 "HELO's answer is one line")
 

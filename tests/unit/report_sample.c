@@ -98,6 +98,88 @@ const struct report_sample report_samples[] = {
 		.hostname = "relay.example.org",
 		.expire_s = -1,
 		.rcpts = {{"a@example.net", RCPT_FAILED, "550 no"}}},
+	{.name = "relayed",
+		.kind = REPORT_RELAYED,
+		.message = "Subject: Signed\r\n\r\nbody\r\n",
+		.to = "device@example.org",
+		.hostname = "relay.example.org",
+		.remote = "smtp.gmail.com",
+		.expire_s = -1,
+		.ret = DSN_RET_FULL,
+		.envid = "QQ+2B314+20159",
+		.rcpts = {{"asked@example.net", RCPT_DELIVERED, "250 2.0.0 OK"},
+			{"plain@example.net", RCPT_DELIVERED, "250 ok"},
+			{"unasked@example.net", RCPT_DELIVERED, "250 2.0.0 OK"},
+			{"failing@example.net", RCPT_FAILED, "550 5.1.1 no"}},
+		.notify = {DSN_SUCCESS, DSN_SUCCESS | DSN_DELAY, 0,
+			DSN_SUCCESS},
+		.orcpt = {"rfc822;first+2Blast@example.net",
+			"utf-8;\xe4\xb8\xad\\x{2B}@example.net"}},
+	{.name = "failed and relayed",
+		.kind = REPORT_FAILED,
+		.message = "Subject: Both\r\n\r\nbody\r\n",
+		.to = "device@example.org",
+		.hostname = "relay.example.org",
+		.remote = "smtp.gmail.com",
+		.expire_s = -1,
+		.ret = DSN_RET_HDRS,
+		.rcpts = {{"asked@example.net", RCPT_DELIVERED, "250 2.0.0 OK"},
+			{"bad@example.net", RCPT_FAILED, "550 5.1.1 no"},
+			{"secret@example.net", RCPT_FAILED, "550 5.1.1 no"}},
+		.notify = {DSN_SUCCESS | DSN_FAILURE, DSN_FAILURE, DSN_NEVER},
+		.orcpt = {NULL, "rfc822;bad@old.example.net"}},
+	{.name = "returned",
+		.kind = REPORT_FAILED,
+		.message = "Subject: Whole\r\n"
+			   "Message-ID: <two@device.example.org>\r\n\r\n"
+			   "The body, 7-bit.\r\n",
+		.to = "device@example.org",
+		.hostname = "relay.example.org",
+		.expire_s = -1,
+		.ret = DSN_RET_FULL,
+		.size_max = 100000,
+		.rcpts = {{"a@example.net", RCPT_FAILED, "550 5.1.1 no"}}},
+	{.name = "returned 8bit",
+		.kind = REPORT_FAILED,
+		.message = "Subject: Whole\r\nMIME-Version: 1.0\r\n"
+			   "Content-Type: text/plain; charset=utf-8\r\n"
+			   "Content-Transfer-Encoding: 8bit\r\n\r\n"
+			   "Gr\xc3\xbc\xc3\x9f"
+			   "e\r\n",
+		.to = "device@example.org",
+		.hostname = "relay.example.org",
+		.expire_s = -1,
+		.ret = DSN_RET_FULL,
+		.eight_bit = true,
+		.rcpts = {{"a@example.net", RCPT_FAILED, "550 5.1.1 no"}}},
+	{.name = "raw header returned",
+		.kind = REPORT_FAILED,
+		.message = "Subject: Gr\xc3\xbc\xc3\x9f"
+			   "e\r\n\r\nThe body.\r\n",
+		.to = "device@example.org",
+		.hostname = "relay.example.org",
+		.expire_s = -1,
+		.ret = DSN_RET_FULL,
+		.rcpts = {{"a@example.net", RCPT_FAILED, "550 5.1.1 no"}}},
+	{.name = "refused content",
+		.kind = REPORT_FAILED,
+		.message = "Subject: Virus\r\n\r\nThe body.\r\n",
+		.to = "device@example.org",
+		.hostname = "relay.example.org",
+		.expire_s = -1,
+		.ret = DSN_RET_FULL,
+		.rcpts = {{"a@example.net", RCPT_FAILED, "550 5.1.1 no"},
+			{"b@example.net", RCPT_FAILED,
+				"552 5.7.0 This message was blocked"}}},
+	{.name = "upstream takes less",
+		.kind = REPORT_FAILED,
+		.message = "Subject: Whole\r\n\r\nThe body.\r\n",
+		.to = "device@example.org",
+		.hostname = "relay.example.org",
+		.expire_s = -1,
+		.ret = DSN_RET_FULL,
+		.size_max = 1000,
+		.rcpts = {{"a@example.net", RCPT_FAILED, "550 5.1.1 no"}}},
 };
 const size_t report_sample_count = COUNT_OF(report_samples);
 
@@ -110,19 +192,26 @@ static struct envelope *sample_envelope(const struct report_sample *sample)
 		abort();
 	env->id = 0x0123456789abcdef;
 	env->arrived_s = 1790000000;
-	env->size = 1234;
+	env->size = sample->message != NULL ? strlen(sample->message) : 1234;
 	env->attempts = 3;
 	memcpy(env->client, "10.0.0.31", sizeof("10.0.0.31"));
 	if (envelope_set_reverse_path(env, sample->to) != 0 ||
 		(sample->reason != NULL &&
-			envelope_set_reason(env, sample->reason) != 0))
+			envelope_set_reason(env, sample->reason) != 0) ||
+		(sample->envid != NULL &&
+			envelope_set_envid(env, sample->envid) != 0))
 		abort();
+	env->ret = sample->ret;
 	for (i = 0; sample->rcpts[i].address != NULL; i++) {
 		if (envelope_add_rcpt(env, sample->rcpts[i].address) != 0 ||
 			(sample->rcpts[i].reply != NULL &&
 				envelope_set_reply(&env->rcpts[i],
-					sample->rcpts[i].reply) != 0))
+					sample->rcpts[i].reply) != 0) ||
+			(sample->orcpt[i] != NULL &&
+				envelope_set_orcpt(
+					&env->rcpts[i], sample->orcpt[i]) != 0))
 			abort();
+		env->rcpts[i].notify = sample->notify[i];
 		env->rcpts[i].state = sample->rcpts[i].state;
 	}
 	return env;
@@ -134,7 +223,7 @@ static struct content *sample_content(const struct report_sample *sample)
 
 	if (sample->message == NULL)
 		return NULL;
-	buf_init(&bytes, 1 << 20);
+	buf_init(&bytes, REPORT_SIZE_MAX);
 	if (buf_add_string(&bytes, sample->message) != 0)
 		abort();
 	return content_of_buf(&bytes, 0);
@@ -183,6 +272,7 @@ int report_sample_write(const struct report_sample *sample, struct buf *out)
 		.hostname = sample->hostname,
 		.remote = sample->remote,
 		.id = report_id(env->id, sample->kind),
+		.size_max = sample->size_max,
 		.now_s = 1790003600,
 		.expire_s = sample->expire_s,
 		.advice = sample->advice,

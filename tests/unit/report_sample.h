@@ -10,6 +10,8 @@
 
 #include <stddef.h>
 
+#define REPORT_SAMPLE_RCPTS 5
+
 struct report_rcpt {
 	const char *address;
 	enum rcpt_state state;
@@ -26,7 +28,15 @@ struct report_sample {
 	const char *advice;
 	const char *reason;
 	int64_t expire_s;
-	struct report_rcpt rcpts[4];
+	enum dsn_ret ret;
+	const char *envid; /* NULL: none */
+	uint64_t size_max; /* of upstream; 0: not known */
+	bool eight_bit;    /* so is the report, then */
+	/* the last one: no address */
+	struct report_rcpt rcpts[REPORT_SAMPLE_RCPTS];
+	/* what was asked about each of them */
+	unsigned notify[REPORT_SAMPLE_RCPTS];
+	const char *orcpt[REPORT_SAMPLE_RCPTS]; /* NULL: none */
 };
 
 extern const struct report_sample report_samples[];

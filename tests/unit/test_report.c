@@ -82,6 +82,59 @@ static const struct expected {
 			"In-Reply-To"}},
 	{"no line end", {"Subject: Undelivered: (no subject)"},
 		{"rfc822-headers"}},
+	{"relayed",
+		{"Subject: Relayed: Signed\r\n",
+			"Your message was handed over to smtp.gmail.com, which "
+			"took it, for:\r\n\r\n  asked@example.net\r\n",
+			"no proof that the message has", "no further report",
+			"delivery-status\r\nContent-Transfer-Encoding: "
+			"7bit\r\n\r\nOriginal-Envelope-Id: QQ+314 159\r\n"
+			"Reporting-MTA: ",
+			"Original-Recipient: rfc822; first+last@example.net\r\n"
+			"Final-Recipient: rfc822; asked@example.net\r\n"
+			"Action: relayed\r\nStatus: 2.0.0\r\n"
+			"Remote-MTA: dns; smtp.gmail.com\r\n"
+			"Diagnostic-Code: smtp; 250 2.0.0 OK\r\n",
+			"Original-Recipient: utf-8; \\x{4E2D}\\x{2B}"
+			"@example.net\r\n"
+			"Final-Recipient: rfc822; plain@example.net\r\n"
+			"Action: relayed\r\nStatus: 2.0.0\r\n",
+			"text/rfc822-headers"},
+		{"unasked@", "failing@", "\r\nbody\r\n", "gmrelayctl",
+			"could not"}},
+	{"failed and relayed",
+		{"Subject: Undelivered: Both",
+			"could not be delivered to:\r\n\r\n  bad@example.net",
+			"It was handed over to smtp.gmail.com for:\r\n\r\n"
+			"  asked@example.net\r\n",
+			"no proof",
+			"Final-Recipient: rfc822; asked@example.net\r\n"
+			"Action: relayed\r\nStatus: 2.0.0\r\n",
+			"Original-Recipient: rfc822; bad@old.example.net\r\n"
+			"Final-Recipient: rfc822; bad@example.net\r\n"
+			"Action: failed\r\nStatus: 5.1.1\r\n"},
+		{"secret@", "\r\nbody\r\n", "Original-Envelope-Id"}},
+	{"returned",
+		{"\r\n boundary=\"=_", "\"\r\n\r\nThis is a report",
+			"Content-Type: message/rfc822\r\n"
+			"Content-Transfer-Encoding: 7bit\r\n\r\n"
+			"Subject: Whole\r\n",
+			"\r\n\r\nThe body, 7-bit.\r\n\r\n--=_"},
+		{"rfc822-headers"}},
+	{"returned 8bit",
+		{"\r\n boundary=\"=_",
+			"\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\nThis",
+			"Content-Type: message/rfc822\r\n"
+			"Content-Transfer-Encoding: 8bit\r\n\r\nSubject",
+			"\r\n\r\nGr\xc3\xbc\xc3\x9f"
+			"e\r\n"},
+		{"rfc822-headers"}},
+	{"raw header returned", {"text/rfc822-headers"},
+		{"message/rfc822", "The body."}},
+	{"refused content", {"text/rfc822-headers"},
+		{"message/rfc822", "The body."}},
+	{"upstream takes less", {"text/rfc822-headers"},
+		{"message/rfc822", "The body."}},
 };
 
 static const struct report_sample *find_sample(const char *name)
@@ -144,7 +197,8 @@ static void test_lines(void **state)
 	(void)state;
 	for (i = 0; i < report_sample_count; i++) {
 		write_sample(report_samples[i].name, &out);
-		assert_true(report_is_7bit(out.data, out.len));
+		assert_true(report_is_7bit(out.data, out.len) ==
+			    !report_samples[i].eight_bit);
 		assert_int_equal(out.data[out.len - 1], '\n');
 		for (line = out.data; *line != '\0'; line = end + 1) {
 			end = strchr(line, '\n');
@@ -219,6 +273,40 @@ static void test_long_header_is_cut(void **state)
 	assert_non_null(at);
 	buf_free(&out);
 	buf_free(&message);
+}
+
+/* A message up to the limit is returned as it is, one beyond is not; nor is one
+ * with a line that no transport is bound to take. */
+static void test_what_is_returned_is_bounded(void **state)
+{
+	struct report_sample sample = *find_sample("returned");
+	struct buf message, out;
+	size_t size, i;
+
+	(void)state;
+	sample.size_max = 0;
+	for (i = 0; i < 4; i++) {
+		buf_init(&message, 2 * REPORT_RETURNED_MAX);
+		size = i == 1 ? REPORT_RETURNED_MAX + 1 : REPORT_RETURNED_MAX;
+		buf_add_string(&message, "Subject: x\r\n\r\n");
+		while (message.len < size - 2500)
+			buf_addf(&message, "%0*d\r\n", i < 3 ? 78 : 998, 0);
+		if (i == 2)
+			buf_addf(&message, "%0999d\r\n", 0);
+		while (message.len < size)
+			buf_add_string(&message,
+				size - message.len == 3 ? "x\r\n" : "\r\n");
+		message.len = size;
+		message.data[size] = '\0';
+		sample.message = message.data;
+		buf_init(&out, REPORT_SIZE_MAX);
+		assert_int_equal(report_sample_write(&sample, &out), 0);
+		if ((memmem(out.data, out.len, message.data, message.len) !=
+			    NULL) != (i == 0 || i == 3))
+			fail_msg("case %zu: %zu octets of report", i, out.len);
+		buf_free(&out);
+		buf_free(&message);
+	}
 }
 
 static void test_many_recipients(void **state)
@@ -451,6 +539,7 @@ int main(void)
 		cmocka_unit_test(test_same_report_again),
 		cmocka_unit_test(test_full_buffer),
 		cmocka_unit_test(test_long_header_is_cut),
+		cmocka_unit_test(test_what_is_returned_is_bounded),
 		cmocka_unit_test(test_many_recipients),
 		cmocka_unit_test(test_recipient),
 		cmocka_unit_test(test_quoted_printable),

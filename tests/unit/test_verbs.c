@@ -201,9 +201,10 @@ static const struct command_row {
 	{"", "EHLO x\r\n", "250",
 		"250-relay.example.org\r\n250-SIZE 35878481\r\n"
 		"250-8BITMIME\r\n250-SMTPUTF8\r\n250-PIPELINING\r\n"
-		"250-ENHANCEDSTATUSCODES\r\n250 CHUNKING\r\n"},
+		"250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250 DSN\r\n"},
 	{"EHLO x\r\n", "HELO y\r\n", "250", NULL},
-	{"", "HELP\r\n", "214/2.0.0", "214-2.0.0 RCPT TO:<to>\r\n"},
+	{"", "HELP\r\n", "214/2.0.0",
+		"214-2.0.0 RCPT TO:<to> [NOTIFY=when] [ORCPT=type;address]\r\n"},
 	/* senders */
 	{"", "MAIL FROM:<>\r\n", "250/2.1.0", NULL},
 	{"", "MAIL FROM: <a@example.org>\r\n", "250/2.1.0", NULL},
@@ -221,7 +222,11 @@ static const struct command_row {
 	{"", "MAIL FROM:<a@example.org> SIZE=35878481\r\n", "250/2.1.0", NULL},
 	{"", "MAIL FROM:<a@example.org> SIZE=35878482\r\n", "552/5.3.4",
 		"35878481 octets (35.9 MB), which is what the upstream"},
+	{"", "MAIL FROM:<a@example.org> RET=FULL ENVID=a+2Bb\r\n", "250/2.1.0",
+		NULL},
 	/* recipients */
+	{MAIL, "RCPT TO:<b@example.net> NOTIFY=NEVER ORCPT=rfc822;b@c\r\n",
+		"250/2.1.5", NULL},
 	{MAIL, "RCPT TO:b@example.net\r\n", "250/2.1.5", NULL},
 	{MAIL, "RCPT TO:<@x.org:b@example.net>\r\n", "250/2.1.5", NULL},
 	{MAIL, "RCPT TO:<postmaster>\r\n", "250/2.1.5", NULL},
