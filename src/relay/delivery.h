@@ -8,6 +8,7 @@
 #define GMRELAY_RELAY_DELIVERY_H
 
 #include "base/err.h"
+#include "proto/dsn.h"
 #include "proto/reply.h"
 #include "relay/gmail.h"
 #include "spool/content.h"
@@ -31,6 +32,8 @@ enum rcpt_outcome {
 struct delivery_rcpt {
 	const char *address; /* no brackets; borrowed from the maker */
 	size_t index;        /* the owner's */
+	unsigned notify;     /* DSN_NEVER ... */
+	const char *orcpt;   /* NULL: none; borrowed likewise */
 	enum rcpt_outcome outcome;
 	struct reply reply;            /* code 0: none */
 	const struct gmail_rule *rule; /* that judged reply; NULL: none */
@@ -49,6 +52,11 @@ struct delivery {
 	bool smtputf8;     /* somebody or something cannot */
 	bool report;       /* of ours, about another message */
 	bool tried;        /* before, and refused or in doubt */
+	/* RFC 3461: for a server that offers DSN, where pass_dsn says so */
+	bool pass_dsn;
+	enum dsn_ret ret;
+	const char *envid; /* xtext, or NULL; borrowed from the maker */
+	bool dsn_passed;   /* it got them, and the message: it is to report */
 	struct content *content; /* owned */
 	bool in_doubt; /* the answer to the last byte was lost: outcomes are
 			  UNTRIED, but it may have been delivered */

@@ -62,9 +62,24 @@ static void choose_recipients(struct attempt *t, size_t max)
 			r->tried = false;
 		if (!is_untried(r) || delivery->rcpt_count == max)
 			continue;
-		delivery->rcpts[delivery->rcpt_count].address = r->address;
-		delivery->rcpts[delivery->rcpt_count++].index = i;
+		delivery->rcpts[delivery->rcpt_count++] =
+			(struct delivery_rcpt){.address = r->address,
+				.index = i,
+				.notify = r->notify,
+				.orcpt = r->orcpt};
 	}
+}
+
+/* RFC 3461 5.2.1, where reports of further servers would reach the one who
+ * asked: under another reverse-path they would reach somebody else. */
+static void choose_dsn(struct attempt *t)
+{
+	struct delivery *delivery = &t->delivery;
+
+	delivery->ret = t->env->ret;
+	delivery->envid = t->env->envid;
+	delivery->pass_dsn =
+		strcmp(delivery->reverse_path, t->env->reverse_path) == 0;
 }
 
 static struct attempt *make_attempt(struct dispatch *d, struct message *m,
@@ -92,6 +107,7 @@ static struct attempt *make_attempt(struct dispatch *d, struct message *m,
 					t->env->reverse_path);
 	t->delivery.own_sender =
 		address_same(t->delivery.reverse_path, settings->username);
+	choose_dsn(t);
 	choose_recipients(
 		t, rcpt_max < DELIVERY_RCPT_MAX ? rcpt_max : DELIVERY_RCPT_MAX);
 	/* What was not asked for is not in the header. */

@@ -176,6 +176,9 @@ void verdict_judge(struct verdict *v, struct account *a, struct attempt *t,
 	switch (outcome) {
 	case OUTCOME_DELIVERED:
 		r->state = RCPT_DELIVERED;
+		/* RFC 3461 5.2.1: then it is not for us to report */
+		if (t->delivery.dsn_passed)
+			r->notify &= ~(unsigned)DSN_SUCCESS;
 		v->delivered++;
 		note_said(v, SAID_DELIVERED, r);
 		break;

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/util.h"
 #include "relay/upstream_internal.h"
 
 #include <event2/buffer.h>
@@ -32,13 +33,29 @@ void upstream_add_mail(const struct upstream *u, const struct delivery *d,
 		evbuffer_add_printf(out, " BODY=8BITMIME");
 	if (u->offer.smtputf8 && d->smtputf8)
 		evbuffer_add_printf(out, " SMTPUTF8");
+	if (u->offer.dsn && d->pass_dsn && d->ret != DSN_RET_UNSAID)
+		evbuffer_add_printf(out, " RET=%s", dsn_ret_name(d->ret));
+	if (u->offer.dsn && d->pass_dsn && d->envid != NULL)
+		evbuffer_add_printf(out, " ENVID=%s", d->envid);
 	evbuffer_add_printf(out, "\r\n");
 }
 
-void upstream_add_rcpt(
-	const struct delivery *d, struct evbuffer *out, size_t index)
+void upstream_add_rcpt(const struct upstream *u, const struct delivery *d,
+	struct evbuffer *out, size_t index)
 {
-	evbuffer_add_printf(out, "RCPT TO:<%s>\r\n", d->rcpts[index].address);
+	const struct delivery_rcpt *rcpt = &d->rcpts[index];
+	const bool dsn = u->offer.dsn && d->pass_dsn;
+	char notify[DSN_NOTIFY_SIZE];
+
+	evbuffer_add_printf(out, "RCPT TO:<%s>", rcpt->address);
+	if (dsn && rcpt->notify != 0)
+		evbuffer_add_printf(out, " NOTIFY=%s",
+			dsn_print_notify(rcpt->notify, notify));
+	if (dsn && rcpt->orcpt != NULL &&
+		(string_is_ascii(rcpt->orcpt) ||
+			(u->offer.smtputf8 && d->smtputf8)))
+		evbuffer_add_printf(out, " ORCPT=%s", rcpt->orcpt);
+	evbuffer_add_printf(out, "\r\n");
 }
 
 void upstream_add_bdat(const struct delivery *d, struct evbuffer *out)
@@ -139,7 +156,7 @@ int upstream_send_flight(struct upstream *u, struct upstream_tx *tx)
 		evbuffer_add_printf(flight, "RSET\r\n");
 	upstream_add_mail(u, tx->delivery, flight);
 	for (i = 0; i < tx->delivery->rcpt_count; i++)
-		upstream_add_rcpt(tx->delivery, flight, i);
+		upstream_add_rcpt(u, tx->delivery, flight, i);
 	tx->asked = 1 + tx->delivery->rcpt_count;
 	if (tx->whole) {
 		upstream_add_bdat(tx->delivery, flight);

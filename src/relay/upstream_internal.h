@@ -82,6 +82,7 @@ struct upstream_offer {
 	bool chunking;
 	bool eight_bit;
 	bool smtputf8;
+	bool dsn;
 	bool size;
 	uint64_t size_max; /* 0: no fixed limit */
 	char auth[UPSTREAM_AUTH_LIST_MAX + 1];
@@ -280,8 +281,8 @@ struct evbuffer;
 
 void upstream_add_mail(const struct upstream *u, const struct delivery *d,
 	struct evbuffer *out);
-void upstream_add_rcpt(
-	const struct delivery *d, struct evbuffer *out, size_t index);
+void upstream_add_rcpt(const struct upstream *u, const struct delivery *d,
+	struct evbuffer *out, size_t index);
 void upstream_add_bdat(const struct delivery *d, struct evbuffer *out);
 
 /* Sends MAIL, the RCPTs and what may follow in one flight. Returns 0, -1: the

@@ -81,6 +81,8 @@ void upstream_offer_line(
 		offer->eight_bit = true;
 	} else if (has_keyword(line, len, "SMTPUTF8", &param)) {
 		offer->smtputf8 = true;
+	} else if (has_keyword(line, len, "DSN", &param)) {
+		offer->dsn = true;
 	} else if (has_keyword(line, len, "SIZE", &param)) {
 		offer->size = true;
 		offer->size_max = parse_size(line + param, len - param);

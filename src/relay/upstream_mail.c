@@ -296,7 +296,7 @@ static void ask_next(struct upstream *u)
 	if (tx->mail_refused) {
 		end_transaction(u);
 	} else if (tx->answered <= tx->delivery->rcpt_count) {
-		upstream_add_rcpt(tx->delivery, out, tx->answered - 1);
+		upstream_add_rcpt(u, tx->delivery, out, tx->answered - 1);
 		tx->asked++;
 		upstream_arm_timer(u);
 	} else if (tx->accepted_count == 0 || u->troubled) {
@@ -410,6 +410,7 @@ static void delivered(struct upstream *u, const struct reply *r)
 	struct delivery *d = u->tx.delivery;
 	size_t i;
 
+	d->dsn_passed = u->offer.dsn && d->pass_dsn;
 	for (i = 0; i < d->rcpt_count; i++)
 		if (u->tx.accepted[i])
 			decide(&d->rcpts[i], OUTCOME_DELIVERED, NULL, r);

@@ -232,6 +232,48 @@ def what_it_says_of_the_envelope(t):
     t.clean(fake)
 
 
+@scenario
+def a_server_that_reports_is_asked_to(t):
+    """RFC 3461 5.2.1, for as long as the reverse-path stays the sender's."""
+    fake = t.fake()
+    fake.behaviour.dsn = True
+    slow = fake.rule("RCPT", LATER, match="^TO:<slow", times=1)
+    daemon = t.daemon(fake).start()
+    hand_in(daemon, ["<one@example.net> NOTIFY=SUCCESS,DELAY "
+                     "ORCPT=rfc822;o+2Bne@x", "<two@example.net> NOTIFY=NEVER",
+                     "<three@example.net>", "<slow@example.net> NOTIFY=SUCCESS"
+                     ], params=" RET=FULL ENVID=id+3D1")
+    got = fake.wait_messages(2)
+    t.true(slow.used, "one was late")
+    t.equal([(x.params.get("RET"), x.params.get("ENVID")) for x in got],
+            [("FULL", "id+3D1")] * 2, "MAIL")
+    t.equal(got[0].rcpt_params,
+            {"one@example.net": {"NOTIFY": "SUCCESS,DELAY",
+                                 "ORCPT": "rfc822;o+2Bne@x"},
+             "two@example.net": {"NOTIFY": "NEVER"}, "three@example.net": {}},
+            "RCPT")
+    t.equal(got[1].rcpt_params, {"slow@example.net": {"NOTIFY": "SUCCESS"}},
+            "RCPT of the late one")
+    daemon.wait_queue_empty()
+    t.equal(reports(fake), [], "reports of ours")
+    t.clean(fake)
+
+
+@scenario
+def under_another_reverse_path_it_is_not(t):
+    fake = t.fake()
+    fake.behaviour.dsn = True
+    daemon = t.daemon(fake, account={"from": None}).start()
+    hand_in(daemon, ["<one@example.net> NOTIFY=SUCCESS ORCPT=rfc822;one@x"],
+            params=" RET=FULL ENVID=1")
+    t.equal(wait_report(fake).actions(), {"one@example.net": "relayed"},
+            "Actions")
+    daemon.wait_queue_empty()
+    t.equal([(sorted(set(x.params) - {"SIZE"}), x.rcpt_params[x.recipients[0]])
+             for x in fake.messages], [([], {})] * 2, "what was asked")
+    t.clean(fake)
+
+
 BODY = b"The body of the message.\r\n" * 3
 EIGHT_BIT = b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n" \
     b"Content-Transfer-Encoding: 8bit\r\n"

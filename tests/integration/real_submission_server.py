@@ -116,6 +116,32 @@ def wait_end(t, postfix):
 
 
 @scenario
+def it_makes_the_reports_that_are_asked_for(t):
+    """It offers DSN, so we pass on what was asked, and report nothing."""
+    sink, postfix = server(t)
+    daemon = relay(t, postfix)
+    with daemon.client() as client:
+        client.ehlo()
+        client.expect("MAIL FROM:<device@example.com> RET=HDRS ENVID=a+2B1",
+                      250)
+        client.expect("RCPT TO:<one@example.net> NOTIFY=SUCCESS "
+                      "ORCPT=rfc822;first+3D@example.net", 250)
+        client.expect("RCPT TO:<two@example.org>", 250)
+        client.expect("DATA", 354)
+        client.send(message() + b".\r\n")
+        t.equal(client.reply().code, 250, "DATA")
+    got = sink.wait_messages(2)
+    daemon.wait_queue_empty()
+    found = [x for x in got if x.sender == ""]
+    t.equal([x.recipients for x in found], [["device@example.com"]],
+            "who is told")
+    for line in (b"Reporting-MTA: dns; submission.example.org",
+                 b"Original-Envelope-Id: a+1", b"Action: relayed",
+                 b"Original-Recipient: rfc822;first=@example.net"):
+        t.true(line in found[0].data, "%r is not in %r" % (line, found[0].data))
+
+
+@scenario
 def thirty_megabytes(t):
     sink, postfix = server(t)
     daemon = relay(t, postfix)

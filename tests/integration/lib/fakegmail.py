@@ -123,6 +123,7 @@ class Behaviour:
     size          SIZE offered
     recipients    accepted a transaction
     keep_wire     every byte that came in TLS is kept, in Session.wire
+    dsn           DSN is offered, as other servers than Gmail do
     """
 
     def __init__(self):
@@ -137,6 +138,7 @@ class Behaviour:
         self.size = 35882577
         self.recipients = 100
         self.keep_wire = False
+        self.dsn = False
         self.user = USER
         self.password = PASSWORD
 

@@ -9,6 +9,7 @@ class Message:
 
     sender, params        of MAIL: text inside <>, {"SIZE": "12", ...}
     recipients            accepted ones, text inside <>
+    rcpt_params           {recipient: {"NOTIFY": "NEVER", ...}}
     refused               [(recipient, reply)]
     data                  exact bytes, unstuffed; None if none were sent
     via                   "DATA" or "BDAT"
@@ -21,6 +22,7 @@ class Message:
         self.sender = sender
         self.params = params
         self.recipients = []
+        self.rcpt_params = {}
         self.refused = []
         self.data = None
         self.via = None

@@ -284,6 +284,8 @@ class Session:
             offered.insert(2, "AUTH " + self.how.mechanisms)
         else:
             offered.insert(2, "STARTTLS")
+        if self.how.dsn:
+            offered.append("DSN")
         return [x for x in offered if x.split()[0] not in self.how.strip]
 
     def on_ehlo(self, rest):
@@ -445,7 +447,8 @@ class Session:
         for name in params:
             if {"BODY": "8BITMIME"}.get(name, name) in self.how.strip:
                 self.complain("MAIL's %s was not offered" % name)
-            elif name not in ("SIZE", "BODY", "SMTPUTF8", "AUTH"):
+            elif name not in ("SIZE", "BODY", "SMTPUTF8", "AUTH") and \
+                    not (self.how.dsn and name in ("RET", "ENVID")):
                 self.complain("MAIL's %s is not offered" % name)
         if int(params.get("SIZE") or 0) > self.how.size:
             return self.say_lines([
@@ -460,7 +463,8 @@ class Session:
         if not self.message:
             return self.say("503 5.5.1 MAIL first.")
         recipient, params = self.path(rest, "TO")
-        if not recipient or params:
+        if not recipient or set(params) - (
+                {"NOTIFY", "ORCPT"} if self.how.dsn else set()):
             self.complain("not canonical: RCPT %r" % rest)
             return self.say("555 5.5.2 Syntax error, goodbye.")
         normal = ["250 2.1.5 OK %s - gsmtp" % self.id]
@@ -476,6 +480,7 @@ class Session:
                       "gsmtp" % self.id]
         if self.step("RCPT", rest, normal):
             self.message.recipients.append(recipient)
+            self.message.rcpt_params[recipient] = params
         else:
             self.message.refused.append((recipient, self.last_reply))
         return None
