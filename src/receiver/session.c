@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -277,11 +278,30 @@ enum session_next session_take_held(struct session *s)
 static size_t read_size(const struct session *s)
 {
 	const size_t room = SESSION_TURN_MAX - s->held.len;
+	const size_t wanted = s->state == SESSION_DATA || s->chunk.open
+				      ? s->text_read
+				      : SESSION_COMMANDS_READ_MAX;
 
-	if (s->state == SESSION_DATA || s->chunk.open ||
-		room < SESSION_COMMANDS_READ_MAX)
-		return room;
-	return SESSION_COMMANDS_READ_MAX;
+	return wanted < room ? wanted : room;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* The turn took so long: the next one is to be shorter, or may be longer. */
+static void adapt_turn(struct session *s, int64_t took_ns)
+{
+	if (took_ns > SESSION_TURN_NS_MAX &&
+		s->text_read / 2 >= SESSION_TEXT_READ_MIN)
+		s->text_read /= 2;
+	else if (took_ns < SESSION_TURN_NS_MAX / 4 &&
+		 s->text_read < SESSION_TURN_MAX)
+		s->text_read *= 2;
 }
 
 static enum session_next read_and_take(struct session *s)
@@ -289,6 +309,8 @@ static enum session_next read_and_take(struct session *s)
 	char *turn = s->shared->turn;
 	const size_t had = s->held.len;
 	enum transport_result result;
+	enum session_next next;
+	int64_t began_ns;
 	size_t n;
 
 	if (had > 0)
@@ -311,7 +333,10 @@ static enum session_next read_and_take(struct session *s)
 		session_reply(s, RX_TRANSACTION_TOO_LONG);
 		return SESSION_CLOSE;
 	}
-	return take_all(s, turn, had + n);
+	began_ns = now_ns();
+	next = take_all(s, turn, had + n);
+	adapt_turn(s, now_ns() - began_ns);
+	return next;
 }
 
 /* --- output --------------------------------------------------------------- */
@@ -477,6 +502,7 @@ int session_new(struct session_shared *shared, int fd, const struct peer *peer,
 	s->peer = *peer;
 	s->profile = profile;
 	s->state = SESSION_NEW;
+	s->text_read = SESSION_TURN_MAX;
 	line_splitter_init(&s->splitter, COMMAND_LINE_MAX);
 	buf_init(&s->held, SESSION_TURN_MAX);
 	buf_init(&s->out, SESSION_OUTPUT_MAX);

@@ -41,6 +41,11 @@ struct receiver_counters;
 /* As much is read where commands are expected: it is kept for a client that
  * does not read what it is answered. */
 #define SESSION_COMMANDS_READ_MAX (16 * 1024)
+/* Of a text less and less is read, down to so much, while a turn of it takes
+ * longer than so many nanoseconds: one of line ends alone costs ten times what
+ * others do. */
+#define SESSION_TEXT_READ_MIN (4 * 1024)
+#define SESSION_TURN_NS_MAX   (100 * 1000)
 /* Commands, texts and chunks in one turn, and what is answered; then others
  * have theirs. */
 #define SESSION_TURN_STEPS_MAX  100
@@ -150,13 +155,14 @@ struct session {
 	const struct conf_client *profile; /* what holds for this client */
 	struct client client;
 	enum session_state state;
-	unsigned paused; /* enum session_pause */
-	bool reading;    /* read_event is armed */
-	bool gone;       /* nobody is there to be answered */
-	bool spoke;      /* a command came */
-	bool polite;     /* said QUIT */
-	bool only_quit;  /* is taken from now on: see session_end_by_dot() */
-	bool more;       /* held is to be looked at in the next turn */
+	unsigned paused;  /* enum session_pause */
+	bool reading;     /* read_event is armed */
+	bool gone;        /* nobody is there to be answered */
+	bool spoke;       /* a command came */
+	bool polite;      /* said QUIT */
+	bool only_quit;   /* is taken from now on: see session_end_by_dot() */
+	size_t text_read; /* octets of a text read at once now */
+	bool more;        /* held is to be looked at in the next turn */
 	enum session_wait wait; /* with which read_event is armed */
 	bool esmtp;
 	bool logged_in;

@@ -310,6 +310,33 @@ def a_thousand_messages_half_way(t):
 
 
 @scenario
+def texts_of_line_ends_alone(t):
+    """The dearest text there is, and it has no end."""
+    def abuse(address, tell):
+        socks = []
+        for i in range(200):
+            sock = in_data(address)
+            # every other one is refused already, and only its end is awaited
+            sock.sendall(b"Subject: x\r\n\r\n" + b"\0\r\n" * (i % 2))
+            sock.setblocking(False)
+            socks.append(sock)
+        told = False
+        while True:
+            for sock in socks:
+                try:
+                    sock.send(b"\n" * 65536)
+                except OSError:
+                    pass
+            if not told:
+                tell()
+            told = True
+            time.sleep(0.005)
+
+    served(t, ready(t)[1], "200 texts of line ends", [abuse],
+           MEMORY_TRANSACTIONS_KB)
+
+
+@scenario
 def headers_and_recipients_without_end(t):
     """What one client may have, a thousand may not have at once."""
     def headers(address, tell):
