@@ -60,9 +60,9 @@ struct message {
 	int32_t arrived_s; /* boot clock, in seconds; for people */
 	uint8_t stage;     /* enum message_stage */
 	uint8_t slot;
-	bool to_hold;          /* the job under way ends in a hold */
-	bool own_sender;       /* goes with the account's address as sender */
 	uint8_t wish;          /* enum message_wish */
+	bool to_hold : 1;      /* the job under way ends in a hold */
+	bool own_sender : 1;   /* goes with the account's address as sender */
 	uint32_t named_wait_s; /* of the waits that refusals of this round
 				  named, the longest */
 	uint32_t cut_s; /* boot clock: when the connection was lost in the
