@@ -175,6 +175,7 @@ libgmrelay_a_SOURCES = \
 	src/relay/account_pace.c \
 	src/relay/account_quota.c \
 	src/relay/account_state.c \
+	src/relay/account_suspect.c \
 	src/relay/auth.c \
 	src/relay/auth.h \
 	src/relay/by_id.c \

@@ -18,10 +18,6 @@
 
 /* In a row and without a success, then it counts as connection trouble. */
 #define RECONNECTS_MAX 3
-/* Different messages refused by an unknown 5xx with no 250 in between. */
-#define SUSPECTS_MAX 3
-/* Different messages taken for spam with no other delivered in between. */
-#define SPAM_MAX 3
 static const char *const state_names[] = {
 	[ACCOUNT_ACTIVE] = "active",
 	[ACCOUNT_THROTTLED] = "throttled",
@@ -142,9 +138,7 @@ static enum account_state state_for(enum action action)
 	}
 }
 
-/* How long the next pause of this kind is: the same trouble again waits longer.
- */
-static int64_t next_pause_ms(struct account *a, enum pause pause)
+int64_t account_next_pause_ms(struct account *a, enum pause pause)
 {
 	int64_t wait;
 
@@ -284,16 +278,6 @@ void account_on_ready(struct account *a, uint64_t size)
 		account_set_state(a, ACCOUNT_ACTIVE, "");
 }
 
-static unsigned delivered_count(const struct delivery *d)
-{
-	unsigned count = 0;
-	size_t i;
-
-	for (i = 0; i < d->rcpt_count; i++)
-		count += d->rcpts[i].outcome == OUTCOME_DELIVERED;
-	return count;
-}
-
 /* Something was said about the mail itself: so the account may send. */
 static bool was_judged(const struct delivery *d)
 {
@@ -304,41 +288,6 @@ static bool was_judged(const struct delivery *d)
 			d->rcpts[i].outcome == OUTCOME_FAIL)
 			return true;
 	return false;
-}
-
-/* Whoever goes on sending what is taken for spam loses the account: each is
- * failed, and behind some of them a pause. A report about one that went through
- * tells nothing. */
-static void count_spam(struct account *a, const struct delivery *d)
-{
-	const struct delivery_rcpt *bad = NULL;
-	char words[REPLY_TEXT_MAX + 32], reason[ACCOUNT_REASON_MAX];
-	size_t i;
-
-	for (i = 0; i < d->rcpt_count && bad == NULL; i++)
-		if (d->rcpts[i].outcome == OUTCOME_FAIL &&
-			d->rcpts[i].rule != NULL &&
-			d->rcpts[i].rule->pause != PAUSE_NONE)
-			bad = &d->rcpts[i];
-	if (bad == NULL) {
-		if (delivered_count(d) > 0 && !d->report)
-			a->spam_count = 0;
-		return;
-	}
-	if (a->spam_count > 0 && a->spam_id == d->id)
-		return;
-	a->spam_id = d->id;
-	if (++a->spam_count < SPAM_MAX)
-		return;
-	a->spam_count = 0;
-	snprintf(reason, sizeof(reason),
-		"%d different messages in a row were taken for unwanted mail: "
-		"\"%.200s\". Sending pauses, for the account may be blocked "
-		"otherwise. Find out what sends them (gmrelayctl queue list "
-		"--failed).",
-		SPAM_MAX, reply_print(&bad->reply, words, sizeof(words)));
-	account_pause_for(a, ACCOUNT_THROTTLED,
-		next_pause_ms(a, bad->rule->pause), reason);
 }
 
 /* It was a probe that worked, not something under way when the pause began. Who
@@ -365,7 +314,7 @@ static void note_success(struct account *a, unsigned rcpt_count)
 
 void account_on_result(struct account *a, const struct delivery *d)
 {
-	const unsigned count = delivered_count(d);
+	const unsigned count = account_delivered_count(d);
 	const bool judged = count > 0 || was_judged(d);
 
 	if (judged)
@@ -374,7 +323,7 @@ void account_on_result(struct account *a, const struct delivery *d)
 		note_success(a, count);
 	if (ends_pause(a, judged, count > 0))
 		account_set_state(a, ACCOUNT_ACTIVE, "");
-	count_spam(a, d);
+	account_count_spam(a, d);
 }
 
 static void account_scope_trouble(
@@ -400,7 +349,8 @@ static void account_scope_trouble(
 	/* its first words in a while, not what a probe hears */
 	if (trouble->pause == PAUSE_BRIEF && a->state == ACCOUNT_ACTIVE)
 		account_slow_down(a);
-	account_pause_for(a, state, next_pause_ms(a, trouble->pause), reason);
+	account_pause_for(
+		a, state, account_next_pause_ms(a, trouble->pause), reason);
 }
 
 void account_on_trouble(
@@ -426,30 +376,6 @@ void account_on_trouble(
 bool account_had_success_since(const struct account *a, int64_t since_ms)
 {
 	return a->success_ms > since_ms;
-}
-
-void account_suspect(
-	struct account *a, uint64_t message_id, const struct reply *reply)
-{
-	char words[REPLY_TEXT_MAX + 32], reason[ACCOUNT_REASON_MAX];
-	size_t i;
-
-	for (i = 0; i < a->suspect_count; i++)
-		if (a->suspects[i] == message_id)
-			return;
-	if (a->suspect_count < SUSPECTS_MAX - 1) {
-		a->suspects[a->suspect_count++] = message_id;
-		return;
-	}
-	a->suspect_count = 0;
-	snprintf(reason, sizeof(reason),
-		"%d different messages in a row were refused: \"%.200s\". That "
-		"looks like trouble with the account rather than with the "
-		"mail, so nothing is given up. Look into the account in a "
-		"browser.",
-		SUSPECTS_MAX, reply_print(reply, words, sizeof(words)));
-	account_pause_for(
-		a, ACCOUNT_THROTTLED, next_pause_ms(a, PAUSE_SUSPECT), reason);
 }
 
 void account_info(const struct account *a, struct account_info *out)

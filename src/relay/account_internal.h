@@ -1,7 +1,8 @@
 /*
  * account_internal.h - shared by the files of an account: account.c (may it
  *          send, what trouble means), account_pace.c (how fast),
- *          account_quota.c (its daily limits),
+ *          account_quota.c (its daily limits), account_suspect.c (what several
+ *          messages say of it),
  *          account_connect.c (names, addresses, connections), account_state.c
  *          (the saved state).
  */
@@ -104,6 +105,9 @@ void account_on_ready(struct account *a, uint64_t size);
 void account_on_result(struct account *a, const struct delivery *d);
 void account_on_trouble(
 	struct account *a, const struct upstream_trouble *trouble);
+/* How long the next pause of this kind is: the same trouble again waits longer.
+ */
+int64_t account_next_pause_ms(struct account *a, enum pause pause);
 /* Connection trouble: wait, doubling. */
 void account_back_off(struct account *a, enum phase phase, const char *text,
 	const char *advice);
@@ -137,6 +141,15 @@ void account_quota_recover(struct account *a);
 bool account_quota_restore(struct account *a);
 /* Tells, once, when a limit is near. */
 void account_quota_warn(struct account *a);
+
+/* account_suspect.c: */
+
+/* How many recipients it was delivered to. */
+unsigned account_delivered_count(const struct delivery *d);
+/* Whoever goes on sending what is taken for spam loses the account: each is
+ * failed, and behind some of them a pause. A report about one that went through
+ * tells nothing. */
+void account_count_spam(struct account *a, const struct delivery *d);
 
 /* account_connect.c: */
 
