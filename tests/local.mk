@@ -212,6 +212,7 @@ integration_lib = \
 	tests/integration/lib/control.py \
 	tests/integration/lib/daemon.py \
 	tests/integration/lib/drop.py \
+	tests/integration/lib/dsn.py \
 	tests/integration/lib/fakefaults.py \
 	tests/integration/lib/fakegmail.py \
 	tests/integration/lib/fakemessage.py \
@@ -243,6 +244,7 @@ integration_tests = \
 	tests/integration/cost_in_system_calls.py \
 	tests/integration/daily_limit_is_a_stop.py \
 	tests/integration/delivers_every_byte.py \
+	tests/integration/delivery_reports_are_kept.py \
 	tests/integration/delivery_reports_as_asked.py \
 	tests/integration/drop_takes_mail_while_down.py \
 	tests/integration/devices_get_in.py \
