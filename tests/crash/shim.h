@@ -35,9 +35,9 @@ enum {
 	CALL_UNLINK = 64,
 	CALL_LINK = 128,
 	CALL_STATVFS = 256,
-	CALL_RESOLVE = 512, /* getaddrinfo() of a name; the error: EAI_AGAIN */
-	CALL_SOCKET = 1024, /* socket(), accept4(), eventfd() */
-	CALL_SENDMSG = 2048,
+	CALL_RESOLVE = 512,  /* getaddrinfo() of a name; the error: EAI_AGAIN */
+	CALL_SOCKET = 1024,  /* socket(), accept4(), eventfd() */
+	CALL_SENDMSG = 2048, /* sendmsg(), send(): between processes */
 	CALL_FTRUNCATE = 4096,
 	CALL_FALLOCATE = 8192,
 	CALL_MKDIR = 16384,

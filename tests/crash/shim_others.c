@@ -53,6 +53,27 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	return call_ends(&c, real(fd, msg, flags));
 }
 
+static bool is_between_processes(int fd)
+{
+	socklen_t len = sizeof(int);
+	int type = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       type == SOCK_SEQPACKET;
+}
+
+ssize_t send(int fd, const void *data, size_t len, int flags)
+{
+	REAL(ssize_t, "send", int, const void *, size_t, int);
+	struct call c;
+
+	if (!is_between_processes(fd))
+		return real(fd, data, len, flags);
+	if (!call_begins(&c, CALL_SENDMSG))
+		return -1;
+	return call_ends(&c, real(fd, data, len, flags));
+}
+
 /* --- the clock, the resolver ---------------------------------------------- */
 
 /* Not time(3): certificates keep their time. */

@@ -32,11 +32,12 @@ START_CALLS = FDATASYNC | FSYNC | PWRITE | OPEN | RENAME | UNLINK | LINK | SENDM
 PARENT_CALLS = START_CALLS | FTRUNCATE | MKDIR
 HOW = {KILL_BEFORE: "before", KILL_HALF: "half-way", KILL_AFTER: "behind"}
 # No batch of lives takes more calls of a kind; beyond, the test would be wrong.
-CALLS_MAX = 200
+CALLS_MAX = 400
 SEED = int(os.environ.get("CRASH_SEED", "0")) or random.randrange(1 << 32)
 # The short form takes the first call of each kind, and of the others one in so
 # many.
 ONE_IN = 1 if LONG else 12 if SANITIZED else 4
+START_STEP = 1 if LONG else 30
 
 
 class Walk:
@@ -63,6 +64,7 @@ class Walk:
     def case(self, role, calls, how, nth):
         """Returns False when there was no nth call."""
         kind, thread = calls
+        self.lives.send_until_taken(self.daemon, "ok", SMALL)
         pid = self.daemon.wait_roles()[role]
         later = self.fake.rule("RCPT", "451 4.3.0 Later", match="later@",
                                times=2)
@@ -240,14 +242,14 @@ def the_parent_dies_at_each_call_of_its_start(t):
         while hit:
             hit = parent_dies(daemon, faults, lives, how, nth)
             kills[how] += hit
-            nth += rng.randint(1, 6 * ONE_IN - 5)
+            nth += rng.randint(1, START_STEP)
             t.true(nth < CALLS_MAX, "calls of a start")
     daemon.start()
     lives.settle(daemon)
     lives.judge()
     print_comment("seed %d, parent: %d kills before, %d behind a call" % (
         SEED, kills[KILL_BEFORE], kills[KILL_AFTER]))
-    t.true(kills[KILL_BEFORE] > 3, "a start has calls")
+    t.true(kills[KILL_BEFORE] > 1, "a start has calls")
 
 
 def parent_dies(daemon, faults, lives, how, nth):
@@ -268,7 +270,9 @@ def parent_dies(daemon, faults, lives, how, nth):
     if hit:
         daemon.kill_all()
         daemon.start()
-    lives.send_all(daemon, [("ok", SMALL)])
+    else:
+        daemon.wait_ready()
+    lives.send_until_taken(daemon, "ok", SMALL)
     daemon.stop()
     return hit
 
@@ -279,14 +283,15 @@ def a_relay_dies_at_each_call_of_its_start(t):
     rng = random.Random(SEED)
     it = Walk(t)
     nth, kills = 1, 0
+    it.lives.send_until_taken(it.daemon, "ok", SMALL)
     while start_dies(it, nth):
         kills += 1
-        nth += rng.randint(1, 6 * ONE_IN - 5)
+        nth += rng.randint(1, START_STEP)
     it.lives.settle(it.daemon)
     repeats = len(it.lives.judge())
     print_comment("seed %d: %d kills, %d messages, %d repeats" % (
         SEED, kills, len(it.lives.letters), repeats))
-    t.true(kills > 3, "a start has calls")
+    t.true(kills > 0, "a start has calls")
 
 
 def start_dies(it, nth):

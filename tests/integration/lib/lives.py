@@ -90,6 +90,14 @@ class Lives:
                 raise
         return letter.code
 
+    def send_until_taken(self, daemon, who, body):
+        """A relay that has just begun may have no room to give yet."""
+        def taken():
+            letter = self.letter(who, body)
+            return self.send(daemon, letter) == 250 and letter
+
+        return wait_for(taken, 60, "an acknowledged message")
+
     @staticmethod
     def hand_in(client, letter):
         letter.code = client.mail(letter.sender,
