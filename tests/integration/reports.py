@@ -125,6 +125,7 @@ def failed_messages_are_kept_counted_and_sent_again(t):
     t.equal([x["id"] for x in rows], [message_id], "the message's id")
     daemon.stop()
     daemon.start()
+    wait_for(lambda: not daemon.status()["queue"]["starting"], 20, "the start")
     t.equal([x["id"] for x in daemon.queue(failed=True)], [message_id],
             "after a restart")
     fake.clear_rules()

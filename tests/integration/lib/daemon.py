@@ -26,6 +26,7 @@ GMRELAYCTL = os.environ.get("GMRELAYCTL") or os.path.join(
     os.path.dirname(GMRELAYD), "gmrelayctl")
 # a command that becomes each program, such as valgrind: `make check-valgrind`
 WRAPPER = shlex.split(os.environ.get("GMRELAY_WRAPPER", ""))
+COMMAND_SECONDS = 600 if WRAPPER else 60
 RECEIVER_UID, RELAY_UID = 64501, 64502
 READY = re.compile(r"(?m)\bready listen=(\S+)")
 SANITIZER_REPORT = re.compile(
@@ -171,7 +172,8 @@ class Daemon(Control):
         """gmrelayd -t: (exit status, what it said)."""
         done = subprocess.run(WRAPPER +
                               [GMRELAYD, "-t", "-c", self.config_file],
-                              capture_output=True, text=True, timeout=60,
+                              capture_output=True, text=True,
+                              timeout=COMMAND_SECONDS,
                               env=self._environment())
         return done.returncode, done.stdout + done.stderr
 
@@ -392,10 +394,10 @@ class Daemon(Control):
         return smtplib.SMTP("127.0.0.1", self.port, timeout=60, **how)
 
     def ctl_command(self, *args):
-        return WRAPPER + [GMRELAYCTL, "-c", self.config_file, "-s", self.control] + [
-            str(x) for x in args]
+        return WRAPPER + [GMRELAYCTL, "-c", self.config_file, "-s",
+                          self.control] + [str(x) for x in args]
 
-    def ctl_run(self, *args, timeout=60, json_output=True):
+    def ctl_run(self, *args, timeout=COMMAND_SECONDS, json_output=True):
         """gmrelayctl as it is: a CompletedProcess."""
         return subprocess.run(
             self.ctl_command(*(["--json"] if json_output else []), *args),
