@@ -387,7 +387,7 @@ def a_large_message_needs_little_memory(t):
 
 @scenario
 def with_too_little_memory_nothing_is_lost(t):
-    little_memory(t, 1024)
+    little_memory(t, 512)
 
 
 @scenario
