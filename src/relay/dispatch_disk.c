@@ -130,7 +130,9 @@ static void job_is_late(struct disk_job *job)
 	}
 	d->disk_trouble = true;
 	STAILQ_INSERT_TAIL(&d->late_jobs, job, link);
-	evtimer_add(d->late_timer, &delay);
+	/* the first one's time: new ones do not put the others off */
+	if (!evtimer_pending(d->late_timer, NULL))
+		evtimer_add(d->late_timer, &delay);
 }
 
 static void take_up_report(struct disk_job *job)
