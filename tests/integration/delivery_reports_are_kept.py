@@ -49,6 +49,7 @@ def it_is_kept_through_queue_failed_and_restarts(t):
     daemon.stop()
     daemon.start()
     fake.clear_rules()
+    t.wait_for(lambda: daemon.queue(failed=True), 30, "failed/ is read")
     daemon.ask("queue.retry", id=message_id)
     fake.wait(lambda: len(reports(fake)) == 3, 30, "the third report")
     report = reports(fake)[2]
