@@ -107,8 +107,9 @@ void dispatch_damaged(
 {
 	char reason[ENVELOPE_REASON_MAX];
 	struct envelope *env = NULL;
+	const char *left = "";
 	struct buf bytes;
-	size_t at, used;
+	size_t at, used, left_len = 0;
 	struct err err;
 
 	buf_init(&bytes, QUEUE_FILE_MAX);
@@ -124,9 +125,12 @@ void dispatch_damaged(
 		return;
 	}
 	tell(d, m, why);
-	if (bytes.len > at)
-		env = envelope_parse(
-			bytes.data + at, bytes.len - at, &used, NULL);
+	/* of a file that is too long nothing was read */
+	if (bytes.len > at) {
+		left = bytes.data + at;
+		left_len = bytes.len - at;
+		env = envelope_parse(left, left_len, &used, NULL);
+	}
 	if (env != NULL && env->id == m->id) {
 		env->damaged = true;
 		snprintf(reason, sizeof(reason), "damaged in the spool: %.200s",
@@ -135,7 +139,7 @@ void dispatch_damaged(
 			bug("out of memory for a reason");
 		set_aside(d, m, env, &bytes, at + used);
 	} else {
-		dispatch_keep_bytes(d, m, bytes.data + at, bytes.len - at);
+		dispatch_keep_bytes(d, m, left, left_len);
 	}
 	envelope_free(&env);
 	buf_free(&bytes);
