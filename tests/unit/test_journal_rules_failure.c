@@ -234,11 +234,11 @@ static void the_wait_for_a_segment_is_not_begun_anew(void **state)
 	rig_start_receiver(rig);
 	for (size = 0; size <= JOURNAL_SEGMENT_SIZE; size += 60000)
 		p = rig_post(rig, 60000);
-	io_advance_ms(JOURNAL_WAIT_MS - 500);
+	io_advance_ms(JOURNAL_WAIT_MS / 2);
 	hand_one_segment(rig);
 	/* full before its turn came */
 	assert_false(p->done);
-	io_advance_ms(500);
+	io_advance_ms(JOURNAL_WAIT_MS / 2);
 	rig_settle(rig);
 	assert_true(p->done);
 	assert_int_equal(p->result, DRAFT_NO_ROOM);
