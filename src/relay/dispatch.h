@@ -78,7 +78,8 @@ int dispatch_delete(struct dispatch *d, uint64_t id, struct err *err);
 void dispatch_seen(struct dispatch *d, uint64_t id);
 
 /* Every message is due now, back-off forgotten, throttled accounts probed at
- * once; held ones are left. */
+ * once; held ones are left. During a start that holds for what is still to be
+ * read. */
 void dispatch_flush(struct dispatch *d);
 
 size_t dispatch_account_count(const struct dispatch *d);

@@ -453,6 +453,7 @@ void dispatch_flush(struct dispatch *d)
 		}
 		account_flush(d->slots[s].account);
 	}
+	d->flushed = !d->taken_up;
 	dispatch_retry_jobs(d);
 	dispatch_settle_soon(d);
 }

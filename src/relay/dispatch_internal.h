@@ -196,7 +196,8 @@ struct dispatch {
 	size_t unmarked; /* records of theirs, see on_record() */
 	struct event *take_up;
 	bool taken_up;
-	bool blind; /* something in queue/ or failed/ may name any body */
+	bool flushed; /* before that: what is still to be read is due at once */
+	bool blind;   /* something in queue/ or failed/ may name any body */
 
 	struct by_id_tree messages;
 	struct by_id_tree failed;

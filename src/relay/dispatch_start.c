@@ -234,7 +234,7 @@ static void take_up_queued(struct dispatch *d, struct found_file *f)
 	}
 	if (env->body_name != 0)
 		journal_reader_keep_body(d->journal, env->body_name);
-	f->due_ms = stored_due_ms(d, env);
+	f->due_ms = d->flushed ? clock_boot_ms() : stored_due_ms(d, env);
 	m = dispatch_add(
 		d, f->id, NULL, dispatch_route(d, env->account), f->due_ms);
 	dispatch_set_age(m, (int64_t)env->waited_ms, env->arrived_s);
