@@ -21,7 +21,7 @@ enum segment_state {
 	SEGMENT_STOCK, /* ours, empty, may be handed out */
 	SEGMENT_OUT,   /* the receiver's: handed over, or stated as held */
 	SEGMENT_LEFT,  /* nobody writes to it any more */
-	SEGMENT_GOING, /* being reused or deleted, by a job */
+	SEGMENT_GOING, /* being reused or deleted, by a job, or that failed */
 };
 
 /* To be called when the disk has a mark in this segment. */

@@ -257,8 +257,9 @@ static void on_segment_job(struct worker_job *job)
 			SEGMENT_STOCK;
 		room_is_there(r);
 	}
-	/* One that could not be removed is found again at the next start. */
-	if (m->old != NULL)
+	/* One that could not be removed stays as it is, with its marks, until
+	 * the next start finds it. */
+	if (m->failed == 0 && m->old != NULL)
 		journal_segment_drop(m->old);
 	if (m->failed == 0)
 		journal_stock_supply(r);

@@ -304,6 +304,32 @@ static void marks_without_their_segment_are_removed_in_time(void **state)
 	assert_int_equal(rig->found_count, RECORDS);
 }
 
+/* It cannot be removed nor used again, and is done with before the rest of the
+ * journal is read: without its marks all of it would be mail once more. */
+static void a_segment_that_cannot_go_keeps_its_marks(void **state)
+{
+	enum { MORE = 2000 };
+	struct rig *rig = *state;
+	uint64_t at = 0, id;
+	size_t i;
+	int fd;
+
+	rig_recover(rig);
+	for (i = 0; i < RECORDS; i++)
+		rig_mark(rig, &rig->found[i]);
+	rig_kill_relay(rig);
+	fd = rig_make_segment(rig, 8, KEY + 1);
+	for (id = 1; id <= MORE; id++)
+		at = rig_put_record(fd, KEY + 1, at, RECORDS + id, 4000);
+	close(fd);
+	io_fail(IO_UNLINK, NAME, EIO, 100);
+	io_fail(IO_RENAME, "journal/", EIO, 100);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(count_after_start(rig), MORE);
+	assert_true(rig_exists(rig, NAME));
+	assert_true(rig_exists(rig, DONE));
+}
+
 static void look_at_the_rest(struct rig *rig)
 {
 	io_advance_ms(JOURNAL_SPARSE_MS);
@@ -400,6 +426,7 @@ int main(void)
 		RULE(a_marks_torn_tail_is_written_over),
 		RULE(what_is_no_mark_under_this_key_marks_nothing),
 		RULE(marks_without_their_segment_are_removed_in_time),
+		RULE(a_segment_that_cannot_go_keeps_its_marks),
 		RULE(a_segment_with_under_a_quarter_undone_is_told),
 		RULE(what_is_being_delivered_stays_in_the_journal),
 		RULE(an_end_leaves_nothing_behind_in_memory),
