@@ -48,6 +48,7 @@ struct control {
 	struct control_client *clients;
 	unsigned client_count;
 	struct control_client *prober;
+	bool started;
 };
 
 struct dispatch *control_client_dispatch(const struct control_client *c)
@@ -344,6 +345,7 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	control->started = true;
 	evconnlistener_enable(control->listener);
 }
 
@@ -351,6 +353,7 @@ struct control *control_new(struct event_base *base, const struct role *role,
 	struct dispatch *d, const struct drop *drop, struct err *err)
 {
 	struct control *control = xcalloc(1, sizeof(*control));
+	const struct timeval wait = {CONTROL_START_S, 0};
 
 	control->base = base;
 	control->role = role;
@@ -361,15 +364,25 @@ struct control *control_new(struct event_base *base, const struct role *role,
 	/* the parent has bound it and listens: backlog 0 means no listen(2) */
 	if (control->resume != NULL)
 		control->listener = evconnlistener_new(base, on_accept, control,
-			LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0,
-			role->control_fd);
+			LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC |
+				LEV_OPT_DISABLED,
+			0, role->control_fd);
 	if (control->listener == NULL) {
 		err_set(err, ERR_SYSTEM, "cannot serve the control socket");
 		control_free(&control);
 		return NULL;
 	}
 	evconnlistener_set_error_cb(control->listener, on_accept_error);
+	event_add(control->resume, &wait);
 	return control;
+}
+
+void control_start(struct control *control)
+{
+	if (control == NULL || control->started)
+		return;
+	event_del(control->resume);
+	on_resume(-1, 0, control);
 }
 
 void control_reload_refused(struct control *control, const char *why)

@@ -159,9 +159,13 @@ static void on_status(evutil_socket_t fd, short what, void *arg)
 {
 	struct relay *r = arg;
 	char text[STATUS_TEXT_MAX + 1];
+	struct dispatch_counts counts;
 
 	(void)fd;
 	(void)what;
+	dispatch_counts(r->dispatch, &counts);
+	if (!counts.starting)
+		control_start(r->control);
 	alert(r);
 	print_status(r, text, sizeof(text));
 	if (strcmp(text, r->said) == 0)

@@ -121,6 +121,7 @@ static void start(struct rig *rig)
 	role.counters = &counters;
 	rig->base = event_base_new();
 	rig->control = control_new(rig->base, &role, &dispatch, NULL, NULL);
+	control_start(rig->control);
 	FUZZ_REQUIRE(rig->control != NULL);
 }
 

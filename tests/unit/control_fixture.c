@@ -89,6 +89,7 @@ int setup(void **state)
 	f->dispatch.recipients = 1;
 	f->dispatch.address = "b@y.org";
 	f->control = control_new(f->base, &f->role, &f->dispatch, NULL, NULL);
+	control_start(f->control);
 	assert_non_null(f->control);
 	for (i = 0; i < CLIENTS; i++)
 		f->fds[i] = -1;
