@@ -143,7 +143,7 @@ def a_disk_that_is_nearly_full_is_left_to_the_queue(t):
                  size, full), "sh"] + sendmail.argv(TO),
             input=TEXT, capture_output=True, timeout=60,
             env=dict(sendmail.environment(), GMRELAY_DROP=full))
-        if b"permission denied" in done.stderr.lower():
+        if done.stderr.startswith((b"unshare:", b"mount:")):
             t.skip("mounts of one's own are refused here")
         t.equal(done.returncode, status, done.stderr)
         t.equal(b"the disk is nearly full" in done.stderr, status != 0,
