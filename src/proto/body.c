@@ -2,9 +2,10 @@
  * body.c - the message as it comes in to clean lines, and lines to the bytes of
  *          a DATA phase.
  *
- * The decoder is a small machine over bytes (next_byte), with a way around it
+ * The decoder is a small machine over bytes (take_some), with a way around it
  * for the usual line, which lies whole and clean inside the bytes given
- * (whole_line): that one is looked at once and handed on where it lies.
+ * (take_whole_line): that one is looked at once and handed on where it lies. Of
+ * the body, such lines go on together (take_clean_lines).
  *
  * Only the bytes CRLF.CRLF end DATA (RFC 5321 4.1.1.4, 4.5.2), wherever they
  * stand; the CRLF of the DATA command itself counts as their beginning.
@@ -17,6 +18,8 @@
 #include "config.h"
 
 #include "proto/body.h"
+
+#include "proto/rfc2047.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -241,6 +244,48 @@ static int take_whole_line(
 	return 0;
 }
 
+/* How many bytes at p are lines to be handed on as they are: whole, with CRLF
+ * as their end, without NUL, other CR or a dot to be removed. */
+static size_t clean_lines(
+	const struct body_decoder *d, const char *p, size_t len)
+{
+	const char *at = p, *lf, *nul;
+	const char *end = p + (len < BODY_LINES_MAX ? len : BODY_LINES_MAX);
+	size_t n;
+
+	while (at < end && (d->mode != BODY_DATA || *at != '.')) {
+		lf = memchr(at, '\n', (size_t)(end - at));
+		n = lf != NULL ? (size_t)(lf - at) : 0;
+		if (n == 0 || memchr(at, '\r', n) != lf - 1)
+			break;
+		at = lf + 1;
+	}
+	nul = memchr(p, '\0', (size_t)(at - p));
+	if (nul != NULL)
+		for (at = nul; at > p && at[-1] != '\n'; at--)
+			;
+	return (size_t)(at - p);
+}
+
+/* The shortest way: of the body, what is clean goes on in one piece. Returns
+ * its length, or 0. */
+static size_t take_clean_lines(
+	struct body_decoder *d, const char *p, size_t len)
+{
+	size_t n;
+
+	if (d->in_header || d->on_lines == NULL || d->problem != BODY_FINE)
+		return 0;
+	n = clean_lines(d, p, len);
+	if (n == 0)
+		return 0;
+	if (!d->eight_bit)
+		d->eight_bit = !text_is_ascii(p, n);
+	d->state = STATE_START;
+	d->on_lines(d->arg, p, n);
+	return n;
+}
+
 int body_decoder_feed(
 	struct body_decoder *d, const char *data, size_t len, size_t *used_out)
 {
@@ -254,10 +299,14 @@ int body_decoder_feed(
 		d->lone_dot = false;
 		used = 0;
 		/* Only where a line begins, so that no byte is searched for LF
-		 * twice. */
-		if (d->cr_run == 0 &&
-			(d->state == STATE_START || d->state == STATE_LF_START))
-			ended = take_whole_line(d, data + at, len - at, &used);
+		 * time and again. */
+		if (d->cr_run == 0 && (d->state == STATE_START ||
+					      d->state == STATE_LF_START)) {
+			used = take_clean_lines(d, data + at, len - at);
+			if (used == 0)
+				ended = take_whole_line(
+					d, data + at, len - at, &used);
+		}
 		if (used == 0)
 			ended = take_some(d, data + at, len - at, &used);
 		at += used;

@@ -14,7 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TEXT_LINE_MAX (64 * 1024) /* without line end */
+#define TEXT_LINE_MAX  (64 * 1024) /* without line end */
+#define BODY_LINES_MAX (8 * 1024)  /* handed on at once, with line ends */
 
 enum body_mode {
 	BODY_DATA, /* dots removed; CRLF.CRLF, and nothing else, ends (but see
@@ -37,6 +38,11 @@ enum body_problem {
  * space. */
 typedef void body_line_fn(void *arg, const char *text, size_t len);
 
+/* Lines of the body that need no change, each with its CRLF, as they lie in
+ * what was fed: a line that was whole and clean comes by this instead, with as
+ * many of its like as follow, up to BODY_LINES_MAX octets. */
+typedef void body_lines_fn(void *arg, const char *text, size_t len);
+
 struct body_decoder {
 	enum body_mode mode;
 	bool in_header;            /* true at the start */
@@ -46,6 +52,7 @@ struct body_decoder {
 	bool bare_cr;              /* CR elsewhere than right before LF */
 	enum body_problem problem; /* the first; no more lines are handed on */
 	body_line_fn *on_line;
+	body_lines_fn *on_lines; /* NULL, unless set: all come by on_line */
 	void *arg;
 	struct buf held; /* the line begun in earlier bytes */
 	int state;       /* private to body.c, as are: */

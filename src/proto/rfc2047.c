@@ -7,6 +7,7 @@
 
 #include "base/util.h"
 
+#include <stdint.h>
 #include <string.h>
 
 /* The least text in a first word that is kept short: it takes any one
@@ -24,13 +25,16 @@ const char *text_charset_name(enum text_charset charset)
 
 bool text_is_ascii(const char *text, size_t len)
 {
-	size_t i;
+	const uint64_t high_bits = 0x8080808080808080ULL;
+	uint64_t all = 0, word;
 
-	for (i = 0; i < len; i++) {
-		if ((unsigned char)text[i] > 127)
-			return false;
+	for (; len >= sizeof(word); text += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, text, sizeof(word));
+		all |= word;
 	}
-	return true;
+	for (; len > 0; text++, len--)
+		all |= (unsigned char)*text;
+	return (all & high_bits) == 0;
 }
 
 size_t text_char_length(const char *text, size_t len)
@@ -49,6 +53,8 @@ bool text_is_utf8(const char *text, size_t len)
 {
 	size_t n;
 
+	if (text_is_ascii(text, len))
+		return true;
 	while (len > 0) {
 		n = text_char_length(text, len);
 		if (n == 0)

@@ -14,6 +14,7 @@
 #include "base/quirk.h"
 #include "base/util.h"
 #include "proto/header.h"
+#include "proto/rfc2047.h"
 #include "receiver/budget.h"
 #include "spool/envelope.h"
 
@@ -39,16 +40,6 @@ struct intake {
 	size_t share; /* of the budget; until the end, since the repaired
 			 header may wait in memory for a file */
 };
-
-static bool has_eight_bit(const char *text, size_t len)
-{
-	unsigned char all = 0;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		all |= (unsigned char)text[i];
-	return all >= 0x80;
-}
 
 static void put(struct intake *in, const char *data, size_t len)
 {
@@ -102,7 +93,7 @@ static void finish_header(struct intake *in)
 	if (header_repair(&in->header, &context, out, &result, &err) == 0) {
 		in->repairs = result.repairs;
 		in->header_smtputf8 = result.needs_smtputf8;
-		in->eight_bit = has_eight_bit(out->data, out->len);
+		in->eight_bit = !text_is_ascii(out->data, out->len);
 		put(in, out->data, out->len);
 	} else {
 		intake_refuse(in, err.kind == ERR_PROTOCOL
@@ -132,7 +123,7 @@ static void take_header_line(struct intake *in, const char *text, size_t len)
 	finish_header(in);
 	if (belongs)
 		return;
-	in->eight_bit |= has_eight_bit(text, len);
+	in->eight_bit |= !text_is_ascii(text, len);
 	put(in, text, len);
 	put(in, "\r\n", 2);
 }
@@ -154,6 +145,20 @@ static void on_line(void *arg, const char *text, size_t len)
 	}
 }
 
+/* Lines of the body, as they are to be stored. */
+static void on_lines(void *arg, const char *text, size_t len)
+{
+	struct intake *in = arg;
+
+	in->size += len;
+	if (in->problem != RX_NONE)
+		return;
+	if (in->size > in->setup->size_max)
+		intake_refuse(in, RX_TOO_BIG);
+	else
+		put(in, text, len);
+}
+
 struct intake *intake_new(const struct intake_setup *setup, enum body_mode mode)
 {
 	struct intake *in = calloc(1, sizeof(*in));
@@ -168,6 +173,7 @@ struct intake *intake_new(const struct intake_setup *setup, enum body_mode mode)
 	in->setup = setup;
 	in->id = draft_id(in->draft);
 	body_decoder_init(&in->decoder, mode, on_line, in);
+	in->decoder.on_lines = on_lines;
 	in->decoder.lf_dot = setup->lf_dot && mode == BODY_DATA;
 	header_block_init(&in->header);
 	return in;

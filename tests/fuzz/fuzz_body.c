@@ -30,6 +30,18 @@ static void on_line(void *arg, const char *text, size_t len)
 	FUZZ_REQUIRE(buf_add(&d->lines, "\r\n", 2) == 0);
 }
 
+static void on_lines(void *arg, const char *text, size_t len)
+{
+	const char *end;
+
+	FUZZ_REQUIRE(len > 0);
+	for (; len > 0; len -= (size_t)(end + 1 - text), text = end + 1) {
+		end = memchr(text, '\n', len);
+		FUZZ_REQUIRE(end != NULL && end > text && end[-1] == '\r');
+		on_line(arg, text, (size_t)(end - 1 - text));
+	}
+}
+
 static void decode(struct decoded *out, const char *data, size_t len,
 	unsigned flags, size_t piece)
 {
@@ -41,6 +53,7 @@ static void decode(struct decoded *out, const char *data, size_t len,
 	fuzz_buf(&out->lines);
 	body_decoder_init(
 		&d, (flags & 1) != 0 ? BODY_BDAT : BODY_DATA, on_line, out);
+	d.on_lines = on_lines;
 	d.in_header = (flags & 2) == 0;
 	while (out->used < len && !out->ended) {
 		n = piece < len - out->used ? piece : len - out->used;

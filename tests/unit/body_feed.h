@@ -22,7 +22,7 @@ enum { OUT_MAX = 1024 * 1024 };
 /* How a vector is fed. */
 enum way { WHOLE, BYTES, SPLIT, RANDOM };
 
-enum { HEADER = 1, BDAT = 2, LF_DOT = 4 };
+enum { HEADER = 1, BDAT = 2, LF_DOT = 4, LINE_BY_LINE = 8 };
 
 static void on_line(void *arg, const char *text, size_t len)
 {
@@ -34,6 +34,19 @@ static void on_line(void *arg, const char *text, size_t len)
 	assert_int_equal(buf_add(out, "|", 1), 0);
 }
 
+static void on_lines(void *arg, const char *text, size_t len)
+{
+	const char *end;
+
+	assert_true(len > 0 && len <= BODY_LINES_MAX);
+	for (; len > 0; len -= (size_t)(end + 1 - text), text = end + 1) {
+		end = memchr(text, '\n', len);
+		assert_true(end != NULL && end > text && end[-1] == '\r');
+		assert_null(memchr(text, '\0', (size_t)(end - text)));
+		on_line(arg, text, (size_t)(end - 1 - text));
+	}
+}
+
 static void start(struct body_decoder *d, struct buf *out, unsigned flags)
 {
 	buf_init(out, OUT_MAX);
@@ -42,6 +55,7 @@ static void start(struct body_decoder *d, struct buf *out, unsigned flags)
 		d, (flags & BDAT) != 0 ? BODY_BDAT : BODY_DATA, on_line, out);
 	assert_true(d->in_header);
 	d->in_header = (flags & HEADER) != 0;
+	d->on_lines = (flags & LINE_BY_LINE) != 0 ? NULL : on_lines;
 	d->lf_dot = (flags & LF_DOT) != 0;
 }
 

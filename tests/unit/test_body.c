@@ -108,11 +108,15 @@ static void check(const struct vector *v, enum way way, size_t split)
 
 static void test_vectors(void **state)
 {
+	struct vector by_line;
 	size_t i, split;
 
 	(void)state;
 	srand(1);
 	for (i = 0; i < COUNT_OF(vectors); i++) {
+		by_line = vectors[i];
+		by_line.flags |= LINE_BY_LINE;
+		check(&by_line, WHOLE, 0);
 		check(&vectors[i], WHOLE, 0);
 		check(&vectors[i], BYTES, 0);
 		for (split = 1; split < strlen(vectors[i].in); split++)
@@ -400,6 +404,52 @@ static void test_whole_lines_are_not_copied(void **state)
 	body_decoder_free(&d);
 }
 
+/* What came by on_lines, '|' between the calls; by on_line in brackets. */
+static void on_lines_told(void *arg, const char *text, size_t len)
+{
+	buf_add(arg, text, len);
+	buf_add(arg, "|", 1);
+}
+
+static void on_line_told(void *arg, const char *text, size_t len)
+{
+	buf_add(arg, "[", 1);
+	buf_add(arg, text, len);
+	buf_add(arg, "]", 1);
+}
+
+static void test_clean_lines_go_together(void **state)
+{
+	static const struct {
+		const char *in, *told;
+		enum body_mode mode;
+	} rows[] = {
+		{"a\r\n\r\nb\r\n", "a\r\n\r\nb\r\n|", BODY_DATA},
+		{"a\r\nb\r\n.\r\nQUIT\r\n", "a\r\nb\r\n|", BODY_DATA},
+		{"a\r\n.b\r\nc\r\n", "a\r\n|[b]c\r\n|", BODY_DATA},
+		{"a\r\n.b\r\nc\r\n", "a\r\n.b\r\nc\r\n|", BODY_BDAT},
+		{"a\r\nb\nc\r\n", "a\r\n|[b]c\r\n|", BODY_DATA},
+		{"a\r\nb\rc\r\nd\r\n", "a\r\n|[b][c]d\r\n|", BODY_DATA},
+		{"a\r\nb\r\r\nc\r\n", "a\r\n|[b]c\r\n|", BODY_DATA},
+		{"a\r\nb", "a\r\n|", BODY_DATA},
+	};
+	struct body_decoder d;
+	struct buf out;
+	size_t i, used;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(rows); i++) {
+		buf_init(&out, OUT_MAX);
+		body_decoder_init(&d, rows[i].mode, on_line_told, &out);
+		d.on_lines = on_lines_told;
+		d.in_header = false;
+		feed_copy(&d, rows[i].in, strlen(rows[i].in), &used);
+		assert_string_equal(out.data, rows[i].told);
+		body_decoder_free(&d);
+		buf_free(&out);
+	}
+}
+
 struct header_reader {
 	struct body_decoder decoder;
 	struct buf out;
@@ -443,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_every_short_text),
 		cmocka_unit_test(test_random_texts),
 		cmocka_unit_test(test_whole_lines_are_not_copied),
+		cmocka_unit_test(test_clean_lines_go_together),
 		cmocka_unit_test(test_header_ends_within_a_feed),
 	};
 

@@ -171,6 +171,33 @@ static void test_line_beyond_its_limit(void **state)
 	}
 }
 
+/* However long the text is that comes at once; start() checks the pieces. */
+static void test_many_lines_at_once(void **state)
+{
+	struct body_decoder d;
+	struct buf in, out[2];
+	size_t i, used;
+
+	(void)state;
+	buf_init(&in, OUT_MAX);
+	for (i = 0; in.len < 10 * BODY_LINES_MAX; i++) {
+		add_many(&in, 'x', i * 37 % 977);
+		buf_add_string(&in, i % 50 == 0 ? "\n" : "\r\n");
+	}
+	add_many(&in, 'x', 2 * BODY_LINES_MAX);
+	buf_add_string(&in, "\r\nlast\r\n");
+	for (i = 0; i < 2; i++) {
+		start(&d, &out[i], i == 0 ? 0 : LINE_BY_LINE);
+		feed_all(&d, &in, WHOLE, 0, &used);
+		assert_int_equal(d.problem, BODY_FINE);
+		body_decoder_free(&d);
+	}
+	assert_string_equal(out[0].data, out[1].data);
+	buf_free(&in);
+	buf_free(&out[0]);
+	buf_free(&out[1]);
+}
+
 /* Memory stays bounded whatever comes, and however much. */
 static void test_endless_line(void **state)
 {
@@ -230,6 +257,7 @@ int main(void)
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_line_at_its_limit),
 		cmocka_unit_test(test_line_beyond_its_limit),
+		cmocka_unit_test(test_many_lines_at_once),
 		cmocka_unit_test(test_endless_line),
 		cmocka_unit_test(test_run_of_crs),
 	};

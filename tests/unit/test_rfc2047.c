@@ -78,11 +78,21 @@ static void utf8(void **state)
 
 static void ascii(void **state)
 {
+	char text[20];
+	size_t at, len;
+
 	(void)state;
 	assert_true(text_is_ascii("", 0));
 	assert_true(text_is_ascii("\x01 ~\x7f", 4));
 	assert_false(text_is_ascii("ab\x80", 3));
 	assert_true(text_is_ascii("ab\x80", 2));
+	/* wherever it stands among words of eight octets */
+	for (at = 0; at < sizeof(text); at++) {
+		memset(text, 0x7f, sizeof(text));
+		text[at] = '\x80';
+		for (len = 0; len <= sizeof(text); len++)
+			assert_int_equal(text_is_ascii(text, len), len <= at);
+	}
 }
 
 static void latin1(void **state)
