@@ -70,20 +70,45 @@ int buf_add_string(struct buf *b, const char *text)
 	return buf_add(b, text, strlen(text));
 }
 
+int buf_add_strings(struct buf *b, ...)
+{
+	const size_t before = b->len;
+	const char *text;
+	va_list texts;
+	int rc = 0;
+
+	va_start(texts, b);
+	while (rc == 0 && (text = va_arg(texts, const char *)) != NULL)
+		rc = buf_add_string(b, text);
+	va_end(texts);
+	if (rc != 0 && b->len > before) {
+		b->len = before;
+		b->data[before] = '\0';
+	}
+	return rc;
+}
+
 int buf_addf(struct buf *b, const char *format, ...)
 {
+	const size_t room = b->cap - b->len;
 	va_list args;
 	char *to;
 	int n;
 
+	/* it often fits in what is there */
 	va_start(args, format);
-	n = vsnprintf(NULL, 0, format, args);
+	n = vsnprintf(room > 0 ? b->data + b->len : NULL, room, format, args);
 	va_end(args);
-	if (n < 0)
+	if (n >= 0 && (size_t)n < room) {
+		b->len += (size_t)n;
+		return 0;
+	}
+	to = n >= 0 ? buf_reserve(b, (size_t)n) : NULL;
+	if (to == NULL) {
+		if (room > 0)
+			b->data[b->len] = '\0';
 		return -1;
-	to = buf_reserve(b, (size_t)n);
-	if (to == NULL)
-		return -1;
+	}
 	va_start(args, format);
 	vsnprintf(to, (size_t)n + 1, format, args);
 	va_end(args);

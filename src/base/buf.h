@@ -27,6 +27,8 @@ void buf_clear(struct buf *b);
 /* Appends. Return 0, or -1 (buffer unchanged) beyond max or without memory. */
 int buf_add(struct buf *b, const void *data, size_t len);
 int buf_add_string(struct buf *b, const char *text);
+/* All strings up to the NULL that ends them, or none. */
+int buf_add_strings(struct buf *b, ...) __attribute__((sentinel));
 int buf_addf(struct buf *b, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 
+#include "base/date.h"
 #include "base/util.h"
 
 #include <stdarg.h>
@@ -67,22 +68,18 @@ bool log_debugging(void)
 
 static size_t put_prefix(char *line, size_t size, enum log_level level)
 {
+	char stamp[DATE_STAMP_SIZE], priority[DECIMAL_SIZE];
 	struct timespec now;
-	struct tm tm;
-	char stamp[32];
-	int len;
 
 	if (log_journal) {
-		len = snprintf(line, size, "<%d>%s: ", levels[level].priority,
-			log_role);
-		return (size_t)len;
+		decimal(priority, (uint64_t)levels[level].priority);
+		return text_join(
+			line, size, "<", priority, ">", log_role, ": ", NULL);
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	len = snprintf(line, size, "%s.%03ldZ %s %s: ", stamp,
-		now.tv_nsec / 1000000, log_role, levels[level].name);
-	return (size_t)len;
+	date_print_stamp(now.tv_sec, (int)(now.tv_nsec / 1000000), stamp);
+	return text_join(line, size, stamp, " ", log_role, " ",
+		levels[level].name, ": ", NULL);
 }
 
 __attribute__((format(printf, 2, 0))) static void log_write(

@@ -1,5 +1,5 @@
 /*
- * util.c - clocks, randomness, hex, UTF-8, base64, whole reads and writes.
+ * util.c - clocks, randomness, numbers, UTF-8, base64, whole reads and writes.
  */
 #include "config.h"
 
@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,38 @@ int hex64_parse(const char *text, uint64_t *value_out)
 	}
 	*value_out = value;
 	return 0;
+}
+
+const char *decimal(char text[DECIMAL_SIZE], uint64_t value)
+{
+	char digits[DECIMAL_SIZE];
+	char *first = digits + sizeof(digits);
+
+	*--first = '\0';
+	do {
+		*--first = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	return memcpy(text, first, (size_t)(digits + sizeof(digits) - first));
+}
+
+size_t text_join(char *text, size_t size, ...)
+{
+	const char *part;
+	size_t len = 0, n;
+	va_list parts;
+
+	va_start(parts, size);
+	while ((part = va_arg(parts, const char *)) != NULL) {
+		n = strlen(part);
+		if (n > size - 1 - len)
+			n = size - 1 - len;
+		memcpy(text + len, part, n);
+		len += n;
+	}
+	va_end(parts);
+	text[len] = '\0';
+	return len;
 }
 
 /* How many bytes the lead byte announces, and the range of the second one that

@@ -1,5 +1,5 @@
 /*
- * util.h - clocks, randomness, hex, UTF-8, base64, whole reads and writes.
+ * util.h - clocks, randomness, numbers, UTF-8, base64, whole reads and writes.
  * Used by:    every layer.
  */
 #ifndef GMRELAY_BASE_UTIL_H
@@ -35,6 +35,16 @@ const char *hex64(char text[HEX64_SIZE], uint64_t value);
 
 /* Reads exactly 16 lower-case hex digits at text. Returns 0 or -1. */
 int hex64_parse(const char *text, uint64_t *value_out);
+
+/* Room for any value in decimal with its NUL. */
+#define DECIMAL_SIZE 21
+
+/* Writes value in decimal digits. Returns text. */
+const char *decimal(char text[DECIMAL_SIZE], uint64_t value);
+
+/* Writes the strings behind size, of which NULL is the last, to text one behind
+ * the other, cut to size - 1 octets. Returns how many they are then. */
+size_t text_join(char *text, size_t size, ...) __attribute__((sentinel));
 
 /* Length of the character at text: 1 for ASCII, 2 to 4 for valid UTF-8 (RFC
  * 3629), 0 where it is neither, is cut at len or is a C1 control character. */

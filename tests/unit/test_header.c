@@ -402,7 +402,7 @@ static void dates(void **state)
 		{INT64_MIN, -3600, "Thu, 01 Jan 1970 00:00:00 +0000"},
 		{300000000000, 0, "Thu, 01 Jan 1970 00:00:00 +0000"},
 	};
-	char text[64], small[8];
+	char text[64], small[8], stamp[DATE_STAMP_SIZE];
 	size_t i;
 
 	(void)state;
@@ -412,6 +412,12 @@ static void dates(void **state)
 				sizeof(text)),
 			rows[i].text);
 	assert_string_equal(date_print(0, 0, small, 8), "Thu, 01");
+	assert_ptr_equal(date_print_stamp(1795320306, 7, stamp), stamp);
+	assert_string_equal(stamp, "2026-11-22T04:05:06.007Z");
+	date_print_stamp(951868799, 999, stamp);
+	assert_string_equal(stamp, "2000-02-29T23:59:59.999Z");
+	date_print_stamp(INT64_MAX, 0, stamp);
+	assert_string_equal(stamp, "1970-01-01T00:00:00.000Z");
 }
 
 static void repairs(void **state)

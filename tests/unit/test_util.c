@@ -73,6 +73,36 @@ static void test_hex(void **state)
 	assert_true(value == 0xfedcba9876543210ULL);
 }
 
+static void test_decimal(void **state)
+{
+	char text[DECIMAL_SIZE];
+
+	(void)state;
+	assert_ptr_equal(decimal(text, 0), text);
+	assert_string_equal(text, "0");
+	assert_string_equal(decimal(text, 9), "9");
+	assert_string_equal(decimal(text, 10), "10");
+	assert_string_equal(decimal(text, 4096), "4096");
+	assert_string_equal(decimal(text, UINT64_MAX), "18446744073709551615");
+}
+
+static void test_join(void **state)
+{
+	char text[8];
+
+	(void)state;
+	assert_int_equal(text_join(text, sizeof(text), NULL), 0);
+	assert_string_equal(text, "");
+	assert_int_equal(
+		text_join(text, sizeof(text), "abc", "", "defg", NULL), 7);
+	assert_string_equal(text, "abcdefg");
+	assert_int_equal(
+		text_join(text, sizeof(text), "abc", "defgh", "i", NULL), 7);
+	assert_string_equal(text, "abcdefg");
+	assert_int_equal(text_join(text, 1, "abc", NULL), 0);
+	assert_string_equal(text, "");
+}
+
 /* The plain definition: decode, then ask what is forbidden (RFC 3629 3). */
 static size_t model_utf8(const unsigned char *s, size_t len)
 {
@@ -355,6 +385,8 @@ int main(void)
 		cmocka_unit_test(test_clocks),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_hex),
+		cmocka_unit_test(test_decimal),
+		cmocka_unit_test(test_join),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_utf8_invisible),
 		cmocka_unit_test(test_memory),
