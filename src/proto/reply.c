@@ -163,50 +163,50 @@ int reply_scan(struct reply *r, const char *text)
 	return reply_add_line(r, text, strlen(text)) == 1 ? 0 : -1;
 }
 
-static int format_line(
-	struct buf *out, const char *start, const char *text, size_t len)
+/* separator: behind the code, '-' or a space. */
+static int format_line(struct buf *out, const char *codes, char separator,
+	const char *text, size_t len)
 {
 	/* RFC 4954 section 4 wants the space after 334 even before nothing;
 	 * behind an enhanced code there is none */
-	const size_t start_len = strlen(start);
-	const bool bare = len == 0 && start_len > CODE_LEN + 1;
-	size_t i, from;
+	const size_t codes_len = strlen(codes);
+	const bool gap = codes_len == CODE_LEN || len > 0;
+	char *to = buf_reserve(out, codes_len + gap + len + strlen("\r\n"));
+	size_t i;
 
-	if (buf_add(out, start, start_len - bare) != 0)
+	if (to == NULL)
 		return -1;
-	from = out->len;
-	if (buf_add(out, text, len) != 0)
-		return -1;
+	memcpy(to, codes, codes_len);
+	if (gap)
+		to[codes_len] = ' ';
+	to[CODE_LEN] = separator;
+	to += codes_len + gap;
 	/* what a client said may be quoted in text; it begins no new line */
-	for (i = from; i < out->len; i++)
-		if (is_control(out->data[i]))
-			out->data[i] = ' ';
-	return buf_add(out, "\r\n", 2);
+	for (i = 0; i < len; i++)
+		*to++ = is_control(text[i]) ? ' ' : text[i];
+	memcpy(to, "\r\n", sizeof("\r\n"));
+	out->len = (size_t)(to - out->data) + strlen("\r\n");
+	return 0;
 }
 
-int reply_format(
-	struct buf *out, int code, const char *enhanced, const char *text)
+int reply_format(struct buf *out, const char *codes, const char *text)
 {
-	char start[CODE_LEN + 1 + REPLY_ENHANCED_MAX + 2];
 	const size_t before = out->len;
 	const char *end;
-	size_t len;
+	int rc;
 
-	snprintf(start, sizeof(start), "%03d-%s%s", code,
-		enhanced != NULL ? enhanced : "", enhanced != NULL ? " " : "");
-	for (;;) {
+	do {
 		end = strchr(text, '\n');
-		len = end != NULL ? (size_t)(end - text) : strlen(text);
-		if (end == NULL)
-			start[CODE_LEN] = ' ';
-		if (format_line(out, start, text, len) != 0)
-			break;
-		if (end == NULL)
-			return 0;
-		text = end + 1;
-	}
-	if (out->data != NULL)
+		rc = end != NULL
+			     ? format_line(out, codes, '-', text,
+				       (size_t)(end - text))
+			     : format_line(out, codes, ' ', text, strlen(text));
+		if (end != NULL)
+			text = end + 1;
+	} while (rc == 0 && end != NULL);
+	if (rc != 0 && out->data != NULL) {
 		out->data[before] = '\0';
-	out->len = before;
-	return -1;
+		out->len = before;
+	}
+	return rc;
 }

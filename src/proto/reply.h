@@ -40,9 +40,8 @@ char *reply_print(const struct reply *r, char *text, size_t size);
 /* Parses what reply_print() wrote. Returns 0, -1 when it is none. */
 int reply_scan(struct reply *r, const char *text);
 
-/* Appends "CODE[-ENHANCED] text CRLF" to out; text may hold '\n' for a
- * multi-line reply; enhanced may be NULL. Returns 0, -1 when out is full. */
-int reply_format(
-	struct buf *out, int code, const char *enhanced, const char *text);
+/* Appends "CODES text CRLF" to out, where codes are "250" or "250 2.0.0"; text
+ * may hold '\n' for a multi-line reply. Returns 0, -1 when out is full. */
+int reply_format(struct buf *out, const char *codes, const char *text);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "receiver/clients.h"
 
+#include "base/util.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,10 +66,10 @@ static int identify_address(struct peer *out, const struct sockaddr *sa)
 		return -1;
 	out->local = is_v4 ? out->address.s6_addr[12] == 127
 			   : IN6_IS_ADDR_LOOPBACK(&out->address);
-	snprintf(out->text, sizeof(out->text), "%s", text);
-	snprintf(out->log, sizeof(out->log), "%s", text);
-	snprintf(out->literal, sizeof(out->literal), "[%s%s]",
-		is_v4 ? "" : "IPv6:", text);
+	text_join(out->text, sizeof(out->text), text, NULL);
+	text_join(out->log, sizeof(out->log), text, NULL);
+	text_join(out->literal, sizeof(out->literal), "[",
+		is_v4 ? "" : "IPv6:", text, "]", NULL);
 	return 0;
 }
 

@@ -16,15 +16,14 @@
  * any 3xx one. */
 struct reply_row {
 	int code;
-	const char *enhanced; /* NULL: none */
 	const char *codes;
 	const char *text;
 };
 
 /* clang-format off */
-#define ROW(code, enhanced, text) {code, enhanced, #code " " enhanced, text}
+#define ROW(code, enhanced, text) {code, #code " " enhanced, text}
 #define STRICT "not taken by the setting syntax: "
-#define PLAIN(code, text) {code, NULL, #code, text}
+#define PLAIN(code, text) {code, #code, text}
 
 static const struct reply_row rows[RX_REPLY_COUNT] = {
 	[RX_GREETING] = PLAIN(220, ""),
@@ -174,11 +173,11 @@ int rx_reply_add(struct buf *out, enum rx_reply reply, const char *detail)
 	size_t len;
 
 	if (detail == NULL)
-		return reply_format(out, row->code, row->enhanced, row->text);
+		return reply_format(out, row->codes, row->text);
 	len = strlen(row->text);
 	memcpy(text, row->text, len);
 	put_detail(text + len, sizeof(text) - 1 - len, detail);
-	return reply_format(out, row->code, row->enhanced, text);
+	return reply_format(out, row->codes, text);
 }
 
 int rx_reply_code(enum rx_reply reply)

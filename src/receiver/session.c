@@ -20,7 +20,6 @@
 #include "receiver/tls.h"
 #include "receiver/verbs.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -480,7 +479,8 @@ void session_greet(struct session *s)
 {
 	char text[SESSION_HOST_MAX + 32];
 
-	snprintf(text, sizeof(text), "%s " GREETING_PRODUCT, s->shared->host);
+	text_join(text, sizeof(text), s->shared->host, " " GREETING_PRODUCT,
+		NULL);
 	session_reply_detail(s, RX_GREETING, text);
 }
 

@@ -59,7 +59,9 @@ struct extension {
 
 static void print_size(const struct session *s, char *text, size_t size)
 {
-	snprintf(text, size, " %llu", (unsigned long long)session_size_max(s));
+	char number[DECIMAL_SIZE];
+
+	text_join(text, size, " ", decimal(number, session_size_max(s)), NULL);
 }
 
 static bool can_start_tls(const struct session *s)
@@ -139,16 +141,16 @@ static enum session_next verb_ehlo(struct session *s, const struct command *c)
 		return SESSION_CONTINUE;
 	begin_session(s, c);
 	s->esmtp = true;
-	len = (size_t)snprintf(text, sizeof(text), "%s", s->shared->host);
-	for (i = 0; i < COUNT_OF(extensions) && len < sizeof(text); i++) {
+	len = text_join(text, sizeof(text), s->shared->host, NULL);
+	for (i = 0; i < COUNT_OF(extensions); i++) {
 		if (extensions[i].is_offered != NULL &&
 			!extensions[i].is_offered(s))
 			continue;
 		value[0] = '\0';
 		if (extensions[i].print_value != NULL)
 			extensions[i].print_value(s, value, sizeof(value));
-		len += (size_t)snprintf(text + len, sizeof(text) - len,
-			"\n%s%s", extensions[i].keyword, value);
+		len += text_join(text + len, sizeof(text) - len, "\n",
+			extensions[i].keyword, value, NULL);
 	}
 	session_reply_detail(s, RX_EHLO, text);
 	return SESSION_CONTINUE;

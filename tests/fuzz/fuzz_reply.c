@@ -32,12 +32,13 @@ static void require_kept(const struct reply *r)
 
 static void require_formatted(const struct reply *r)
 {
+	char codes[4 + REPLY_ENHANCED_MAX + 1];
 	struct buf out;
 
 	fuzz_buf(&out);
-	FUZZ_REQUIRE(reply_format(&out, r->code,
-			     r->enhanced[0] != '\0' ? r->enhanced : NULL,
-			     r->text) == 0);
+	snprintf(codes, sizeof(codes), "%03d%s%s", r->code,
+		r->enhanced[0] != '\0' ? " " : "", r->enhanced);
+	FUZZ_REQUIRE(reply_format(&out, codes, r->text) == 0);
 	/* one line, whatever was said */
 	FUZZ_REQUIRE(memchr(out.data, '\n', out.len) == out.data + out.len - 1);
 	buf_free(&out);
