@@ -15,7 +15,6 @@
 #include "proto/sender.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -349,7 +348,7 @@ static int add_own(
 	char *c;
 
 	buf_clear(&r->clean);
-	if (buf_addf(&r->clean, "%s: %s", name, value) != 0)
+	if (buf_add_strings(&r->clean, name, ": ", value, NULL) != 0)
 		return -1;
 	utf8 = text_is_utf8(value, strlen(value)) &&
 	       (r->context->smtputf8 || strcmp(name, "From") == 0);
@@ -371,7 +370,8 @@ static int add_own(
 static int add_message_id(struct repair *r)
 {
 	buf_clear(&r->encoded);
-	if (buf_addf(&r->encoded, "<%s>", r->context->message_id) != 0)
+	if (buf_add_strings(
+		    &r->encoded, "<", r->context->message_id, ">", NULL) != 0)
 		return -1;
 	return add_own(r, "Message-ID", r->encoded.data, HEADER_LINE_MAX);
 }
@@ -462,7 +462,6 @@ int header_repair(const struct header_block *h, const struct header_context *c,
 const char *header_repairs_print(unsigned repairs, char *text, size_t size)
 {
 	size_t i, len = 0;
-	int n;
 
 	if (size == 0)
 		return text;
@@ -470,13 +469,10 @@ const char *header_repairs_print(unsigned repairs, char *text, size_t size)
 	for (i = 0; i < COUNT_OF(repair_rows); i++) {
 		if (!(repairs & repair_rows[i].repair))
 			continue;
-		n = snprintf(text + len, size - len, "%s%s", len > 0 ? "," : "",
-			repair_rows[i].text);
-		if (n < 0 || (size_t)n >= size - len) {
-			text[len] = '\0'; /* no half words */
-			break;
-		}
-		len += (size_t)n;
+		if (len + (len > 0) + strlen(repair_rows[i].text) >= size)
+			break; /* no half words */
+		len += text_join(text + len, size - len, len > 0 ? "," : "",
+			repair_rows[i].text, NULL);
 	}
 	return text;
 }

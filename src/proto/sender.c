@@ -47,16 +47,15 @@ static int add_address(struct buf *out, size_t name_at, const char *address)
 		return buf_add_string(out, "\r\n");
 	if (out->len == name_at)
 		/* bare, an encoded-word would be taken for a name */
-		return buf_addf(out,
-			rfc2047_word_length(address, strlen(address)) > 0
-				? "<%s>\r\n"
-				: "%s\r\n",
-			address);
+		return rfc2047_word_length(address, strlen(address)) > 0
+			       ? buf_add_strings(
+					 out, "<", address, ">\r\n", NULL)
+			       : buf_add_strings(out, address, "\r\n", NULL);
 	while (column < out->len && out->data[out->len - 1 - column] != '\n')
 		column++;
-	return buf_addf(out, "%s<%s>\r\n",
-		column + strlen(address) + 3 > LINE_LENGTH ? "\r\n " : " ",
-		address);
+	return buf_add_strings(out,
+		column + strlen(address) + 3 > LINE_LENGTH ? "\r\n " : " ", "<",
+		address, ">\r\n", NULL);
 }
 
 /* Appends "NAME: phrase <address>". With an account the address is this one,
@@ -66,7 +65,7 @@ static int add_mailbox(struct buf *out, const char *name,
 {
 	size_t name_at;
 
-	if (buf_addf(out, "%s: ", name) != 0)
+	if (buf_add_strings(out, name, ": ", NULL) != 0)
 		return -1;
 	name_at = out->len;
 	if (sender_name_add(out, m, SENDER_NAME_MAX, account != NULL) != 0)
@@ -87,8 +86,8 @@ static int add_original(struct sender_plan *plan, const struct sender_input *in,
 		return 0;
 	if (from->value_len > SENDER_ORIGINAL_MAX)
 		return add_mailbox(&plan->fields, "X-Original-From", m, NULL);
-	if (buf_addf(&plan->fields, "X-Original-From:%s",
-		    from->value[0] == ' ' ? "" : " ") != 0 ||
+	if (buf_add_strings(&plan->fields, "X-Original-From:",
+		    from->value[0] == ' ' ? "" : " ", NULL) != 0 ||
 		buf_add(&plan->fields, from->value, from->value_len) != 0)
 		return -1;
 	return buf_add_string(&plan->fields, "\r\n");

@@ -205,8 +205,8 @@ static int add_address(struct writer *w, const char *address)
 		return 0;
 	if (alone)
 		return buf_add_string(&w->text, address);
-	return buf_addf(
-		&w->text, "%s(%s)", w->text.len > 0 ? " " : "", address);
+	return buf_add_strings(
+		&w->text, w->text.len > 0 ? " (" : "(", address, ")", NULL);
 }
 
 int sender_name_add(

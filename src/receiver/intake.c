@@ -18,7 +18,6 @@
 #include "receiver/budget.h"
 #include "spool/envelope.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { DATE_SIZE = 64, RECEIVED_SIZE = 1024, MESSAGE_ID_SIZE = 512 };
@@ -53,12 +52,11 @@ static void print_received(const struct intake *in, int64_t now_s, char *text)
 	const struct intake_setup *setup = in->setup;
 	char id[HEX64_SIZE], date[DATE_SIZE];
 
-	snprintf(text, RECEIVED_SIZE,
-		"from %s (%s) by %s (gmrelayd) with %s%s%s%s id %s; %s",
-		setup->helo, setup->client, setup->host, setup->protocol,
-		setup->tls[0] != '\0' ? " (" : "", setup->tls,
-		setup->tls[0] != '\0' ? ")" : "", hex64(id, in->id),
-		date_print(now_s, 0, date, sizeof(date)));
+	text_join(text, RECEIVED_SIZE, "from ", setup->helo, " (",
+		setup->client, ") by ", setup->host, " (gmrelayd) with ",
+		setup->protocol, setup->tls[0] != '\0' ? " (" : "", setup->tls,
+		setup->tls[0] != '\0' ? ")" : "", " id ", hex64(id, in->id),
+		"; ", date_print(now_s, 0, date, sizeof(date)), NULL);
 }
 
 /* The header block is whole: repairs it and begins the draft with it. */
@@ -66,7 +64,7 @@ static void finish_header(struct intake *in)
 {
 	struct buf *out = in->setup->scratch;
 	char received[RECEIVED_SIZE], message_id[MESSAGE_ID_SIZE];
-	char id[HEX64_SIZE];
+	char id[HEX64_SIZE], now[DECIMAL_SIZE];
 	int64_t now_s = clock_wall_s();
 	const struct header_context context = {
 		.received = received,
@@ -87,8 +85,9 @@ static void finish_header(struct intake *in)
 	/* What was seen so far was header, of which raw bytes are encoded. */
 	in->decoder.eight_bit = false;
 	print_received(in, now_s, received);
-	snprintf(message_id, sizeof(message_id), "%s.%lld@%s",
-		hex64(id, in->id), (long long)now_s, in->setup->id_domain);
+	text_join(message_id, sizeof(message_id), hex64(id, in->id), ".",
+		decimal(now, now_s > 0 ? (uint64_t)now_s : 0), "@",
+		in->setup->id_domain, NULL);
 	buf_clear(out);
 	if (header_repair(&in->header, &context, out, &result, &err) == 0) {
 		in->repairs = result.repairs;

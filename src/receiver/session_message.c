@@ -249,8 +249,8 @@ int session_begin_message(struct session *s, enum body_mode mode)
 	setup->sender = &account_of(s)->sender;
 	setup->from_address = from_address(s);
 	name_account(s);
-	snprintf(s->mail.env->client, sizeof(s->mail.env->client), "%s",
-		s->peer.text);
+	text_join(s->mail.env->client, sizeof(s->mail.env->client),
+		s->peer.text, NULL);
 	s->mail.intake = intake_new(setup, mode);
 	return s->mail.intake != NULL ? 0 : -1;
 }

@@ -55,18 +55,14 @@ static int print_flags(const struct envelope *env, struct buf *out)
 
 static int print_text(struct buf *out, const char *key, const char *text)
 {
-	int rc = buf_add_string(out, key);
-
-	rc |= buf_add(out, " ", 1);
-	rc |= buf_add_string(out, text);
-	return rc | buf_add(out, "\n", 1);
+	return buf_add_strings(out, key, " ", text, "\n", NULL);
 }
 
 static int print_number(struct buf *out, const char *key, uint64_t value)
 {
-	if (value == 0)
-		return 0;
-	return buf_addf(out, "%s %llu\n", key, (unsigned long long)value);
+	char number[DECIMAL_SIZE];
+
+	return value != 0 ? print_text(out, key, decimal(number, value)) : 0;
 }
 
 static const char *const rcpt_keys[] = {
@@ -103,7 +99,8 @@ int envelope_print(const struct envelope *env, struct buf *out)
 	size_t i;
 	int rc;
 
-	rc = buf_addf(out, "%s\nid %s\n", first_line, hex64(name, env->id));
+	rc = buf_add_strings(out, first_line, "\n", NULL);
+	rc |= print_text(out, "id", hex64(name, env->id));
 	if (env->body_name != 0)
 		rc |= buf_addf(out, "body %s %s\n", hex64(name, env->body_name),
 			hex64(check, env->body_check));
