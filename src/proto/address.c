@@ -26,6 +26,7 @@ enum {
 struct parts {
 	char local[ADDRESS_LOCAL_MAX];
 	size_t local_len;
+	bool is_dot_string; /* it was written as one, so it is one */
 	bool qualified;
 	char domain[ADDRESS_DOMAIN_MAX];
 	size_t domain_len;
@@ -71,7 +72,9 @@ static int check_characters(const char *text, size_t len, struct err *err)
 	size_t i, n;
 
 	for (i = 0; i < len; i += n) {
-		n = utf8_char_len(text + i, len - i);
+		n = (unsigned char)text[i] < 0x80
+			    ? 1
+			    : utf8_char_len(text + i, len - i);
 		if (n == 0)
 			return err_set(err, ERR_SYNTAX,
 				"the address is not valid UTF-8");
@@ -144,6 +147,7 @@ static int take_dot_string(struct parts *parts, const char *text, size_t len,
 		return err_set(err, ERR_SYNTAX,
 			"a character before the @ of the address, or the place "
 			"of a dot, needs quotes");
+	parts->is_dot_string = true;
 	*used_out = i;
 	return 0;
 }
@@ -240,7 +244,8 @@ static int put_local(
 	char *to = out->text;
 	size_t i;
 
-	if (is_dot_string(parts->local, parts->local_len)) {
+	if (parts->is_dot_string ||
+		is_dot_string(parts->local, parts->local_len)) {
 		memcpy(to, parts->local, parts->local_len);
 		out->local_len = parts->local_len;
 		return 0;
@@ -372,9 +377,9 @@ struct span {
 	size_t len;
 };
 
-/* The place, at or after from, of a byte of set that stands outside quotes; len
- * where there is none. A '<' that begins a parameter's value ("AUTH=<>") opens
- * no path and is passed over. */
+/* The place, at or after from, of a byte of set, which has one or two, that
+ * stands outside quotes; len where there is none. A '<' that begins a
+ * parameter's value ("AUTH=<>") opens no path and is passed over. */
 static size_t find(const struct span *in, size_t from, const char *set)
 {
 	bool quoted = false;
@@ -387,7 +392,7 @@ static size_t find(const struct span *in, size_t from, const char *set)
 			quoted = !quoted;
 		else if (quoted && c == '\\')
 			i++;
-		else if (!quoted && c != '\0' && strchr(set, c) != NULL &&
+		else if (!quoted && c != '\0' && (c == set[0] || c == set[1]) &&
 			 !(c == '<' && i > 0 && in->text[i - 1] == '='))
 			return i;
 	}
@@ -522,8 +527,9 @@ static int parse_inside(struct address *out, struct span path, bool null_ok,
 		memset(out, 0, sizeof(*out));
 		return 0;
 	}
-	if (check_characters(path.text, path.len, err) != 0 ||
-		drop_route(&path, err) != 0)
+	if (path.len > 0 && *path.text == '@' &&
+		(check_characters(path.text, path.len, err) != 0 ||
+			drop_route(&path, err) != 0))
 		return -1;
 	is_postmaster = !null_ok && path.len == sizeof(postmaster) - 1 &&
 			same(path.text, postmaster, path.len);

@@ -26,13 +26,15 @@ static bool is_ours(const struct header_field *f)
 	return false;
 }
 
-/* A name as users and devices have it; nothing that is, or was meant to be, an
- * encoded-word. */
+/* A name as users and devices have it, so without '@'; nothing that is, or was
+ * meant to be, an encoded-word. */
 static bool is_name(struct mailbox_span s)
 {
 	struct address address;
 
-	return s.len > 0 && s.text[0] != '"' && text_is_ascii(s.text, s.len) &&
+	return s.len > 0 && s.text[0] != '"' &&
+	       memchr(s.text, '@', s.len) == NULL &&
+	       text_is_ascii(s.text, s.len) &&
 	       !(s.len > 1 && memcmp(s.text, "=?", 2) == 0) &&
 	       address_parse(&address, s.text, s.len, true, NULL) == 0 &&
 	       address.text[address.local_len] == '\0';
