@@ -178,6 +178,11 @@ const char *log_text_n(struct log_text *out, const char *text, size_t len)
 	if (quote)
 		out->text[o++] = '"';
 	while (i < len && o + 4 < room) {
+		if (in[i] >= ' ' && in[i] <= '~' && in[i] != '"' &&
+			in[i] != '\\') {
+			out->text[o++] = text[i++];
+			continue;
+		}
 		n = utf8_char_len(text + i, len - i);
 		if (in[i] == '"') {
 			out->text[o++] = '\\';
