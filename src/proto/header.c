@@ -344,16 +344,16 @@ static int add_own(
 {
 	struct header_field f;
 	bool folded = false, utf8;
-	size_t pos = 0, i;
-	char *c;
+	size_t pos = 0;
+	char *c, *end;
 
 	buf_clear(&r->clean);
 	if (buf_add_strings(&r->clean, name, ": ", value, NULL) != 0)
 		return -1;
 	utf8 = text_is_utf8(value, strlen(value)) &&
 	       (r->context->smtputf8 || strcmp(name, "From") == 0);
-	for (i = 0; i < r->clean.len; i++) {
-		c = &r->clean.data[i];
+	end = r->clean.data + r->clean.len;
+	for (c = r->clean.data; c < end; c++) {
 		if ((unsigned char)*c < ' ')
 			*c = ' ';
 		else if (*c == 127 || ((unsigned char)*c > 127 && !utf8))

@@ -106,7 +106,7 @@ int header_field_next(
 	return 1;
 }
 
-bool header_field_is(const struct header_field *f, const char *name)
+bool header_field_is_wholly(const struct header_field *f, const char *name)
 {
 	return strlen(name) == f->name_len &&
 	       strncasecmp(name, f->name, f->name_len) == 0;

@@ -40,8 +40,16 @@ size_t header_name_length(const char *line, size_t len, size_t *value_at_out);
 int header_field_next(
 	const char *text, size_t len, size_t *pos, struct header_field *out);
 
-/* The field has this name, without regard to case. */
-bool header_field_is(const struct header_field *f, const char *name);
+/* The field has this name, without regard to case. Nearly all differ in their
+ * first letter already, of which 0x20 is the case. */
+bool header_field_is_wholly(const struct header_field *f, const char *name);
+
+static inline bool header_field_is(
+	const struct header_field *f, const char *name)
+{
+	return f->name_len > 0 && (*f->name | 0x20) == (*name | 0x20) &&
+	       header_field_is_wholly(f, name);
+}
 
 /* The value is nothing but white space, or angle brackets around nothing. */
 bool header_field_is_empty(const struct header_field *f);

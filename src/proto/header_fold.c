@@ -80,9 +80,12 @@ static bool is_blank(char c)
 static enum rank rank_place(const struct folder *f, const char *line, size_t i,
 	const struct nesting *n)
 {
-	bool separated = is_separator(f->kind, line[i - 1]) && !n->quoted &&
-			 n->depth == 0;
+	const bool separator = is_separator(f->kind, line[i - 1]);
+	const bool separated = separator && !n->quoted && n->depth == 0;
 
+	/* Within a word. */
+	if (!is_blank(line[i]) && !separator)
+		return RANK_NONE;
 	/* A quoted-pair is never torn: its second character is no fold. */
 	if (n->escaped)
 		return RANK_NONE;
