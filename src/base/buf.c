@@ -97,7 +97,8 @@ int buf_addf(struct buf *b, const char *format, ...)
 
 	/* it often fits in what is there */
 	va_start(args, format);
-	n = vsnprintf(room > 0 ? b->data + b->len : NULL, room, format, args);
+	n = vsnprintf(
+		b->data != NULL ? b->data + b->len : NULL, room, format, args);
 	va_end(args);
 	if (n >= 0 && (size_t)n < room) {
 		b->len += (size_t)n;
@@ -105,7 +106,7 @@ int buf_addf(struct buf *b, const char *format, ...)
 	}
 	to = n >= 0 ? buf_reserve(b, (size_t)n) : NULL;
 	if (to == NULL) {
-		if (room > 0)
+		if (b->data != NULL)
 			b->data[b->len] = '\0';
 		return -1;
 	}
