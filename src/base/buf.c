@@ -70,22 +70,22 @@ int buf_add_string(struct buf *b, const char *text)
 	return buf_add(b, text, strlen(text));
 }
 
-int buf_add_strings(struct buf *b, ...)
+int buf_add_strings(struct buf *b, const char *const *strings)
 {
-	const size_t before = b->len;
-	const char *text;
-	va_list texts;
-	int rc = 0;
+	const char *const *each;
+	size_t len = 0;
+	char *to;
 
-	va_start(texts, b);
-	while (rc == 0 && (text = va_arg(texts, const char *)) != NULL)
-		rc = buf_add_string(b, text);
-	va_end(texts);
-	if (rc != 0 && b->len > before) {
-		b->len = before;
-		b->data[before] = '\0';
-	}
-	return rc;
+	for (each = strings; *each != NULL; each++)
+		len += strlen(*each);
+	to = buf_reserve(b, len);
+	if (to == NULL)
+		return -1;
+	*to = '\0';
+	for (each = strings; *each != NULL; each++)
+		to = stpcpy(to, *each);
+	b->len += len;
+	return 0;
 }
 
 int buf_addf(struct buf *b, const char *format, ...)

@@ -15,6 +15,9 @@ struct buf {
 	size_t max;
 };
 
+/* Strings to be put one behind the other: a list that NULL ends. */
+#define STRINGS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
 /* An empty buffer that grows to at most max bytes. Nothing is allocated. */
 void buf_init(struct buf *b, size_t max);
 
@@ -27,8 +30,8 @@ void buf_clear(struct buf *b);
 /* Appends. Return 0, or -1 (buffer unchanged) beyond max or without memory. */
 int buf_add(struct buf *b, const void *data, size_t len);
 int buf_add_string(struct buf *b, const char *text);
-/* All strings up to the NULL that ends them, or none. */
-int buf_add_strings(struct buf *b, ...) __attribute__((sentinel));
+/* All of STRINGS(), or none. */
+int buf_add_strings(struct buf *b, const char *const *strings);
 int buf_addf(struct buf *b, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -58,7 +58,7 @@ const char *date_print(int64_t now_s, int utc_offset_s, char *text, size_t size)
 	date[26] = minutes < 0 ? '-' : '+';
 	put_number(date + 27, 2, shown / 60);
 	put_number(date + 29, 2, shown % 60);
-	text_join(text, size, date, NULL);
+	text_join(text, size, STRINGS(date));
 	return text;
 }
 

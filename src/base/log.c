@@ -73,13 +73,13 @@ static size_t put_prefix(char *line, size_t size, enum log_level level)
 
 	if (log_journal) {
 		decimal(priority, (uint64_t)levels[level].priority);
-		return text_join(
-			line, size, "<", priority, ">", log_role, ": ", NULL);
+		return text_join(line, size,
+			STRINGS("<", priority, ">", log_role, ": "));
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	date_print_stamp(now.tv_sec, (int)(now.tv_nsec / 1000000), stamp);
-	return text_join(line, size, stamp, " ", log_role, " ",
-		levels[level].name, ": ", NULL);
+	return text_join(line, size,
+		STRINGS(stamp, " ", log_role, " ", levels[level].name, ": "));
 }
 
 __attribute__((format(printf, 2, 0))) static void log_write(

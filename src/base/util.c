@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,21 +91,17 @@ const char *decimal(char text[DECIMAL_SIZE], uint64_t value)
 	return memcpy(text, first, (size_t)(digits + sizeof(digits) - first));
 }
 
-size_t text_join(char *text, size_t size, ...)
+size_t text_join(char *text, size_t size, const char *const *strings)
 {
-	const char *part;
 	size_t len = 0, n;
-	va_list parts;
 
-	va_start(parts, size);
-	while ((part = va_arg(parts, const char *)) != NULL) {
-		n = strlen(part);
+	for (; *strings != NULL; strings++) {
+		n = strlen(*strings);
 		if (n > size - 1 - len)
 			n = size - 1 - len;
-		memcpy(text + len, part, n);
+		memcpy(text + len, *strings, n);
 		len += n;
 	}
-	va_end(parts);
 	text[len] = '\0';
 	return len;
 }

@@ -42,9 +42,9 @@ int hex64_parse(const char *text, uint64_t *value_out);
 /* Writes value in decimal digits. Returns text. */
 const char *decimal(char text[DECIMAL_SIZE], uint64_t value);
 
-/* Writes the strings behind size, of which NULL is the last, to text one behind
- * the other, cut to size - 1 octets. Returns how many they are then. */
-size_t text_join(char *text, size_t size, ...) __attribute__((sentinel));
+/* Writes STRINGS() to text, one behind the other, cut to size - 1 octets.
+ * Returns how many they are then. */
+size_t text_join(char *text, size_t size, const char *const *strings);
 
 /* Length of the character at text: 1 for ASCII, 2 to 4 for valid UTF-8 (RFC
  * 3629), 0 where it is neither, is cut at len or is a C1 control character. */

@@ -348,7 +348,7 @@ static int add_own(
 	char *c, *end;
 
 	buf_clear(&r->clean);
-	if (buf_add_strings(&r->clean, name, ": ", value, NULL) != 0)
+	if (buf_add_strings(&r->clean, STRINGS(name, ": ", value)) != 0)
 		return -1;
 	utf8 = text_is_utf8(value, strlen(value)) &&
 	       (r->context->smtputf8 || strcmp(name, "From") == 0);
@@ -370,8 +370,8 @@ static int add_own(
 static int add_message_id(struct repair *r)
 {
 	buf_clear(&r->encoded);
-	if (buf_add_strings(
-		    &r->encoded, "<", r->context->message_id, ">", NULL) != 0)
+	if (buf_add_strings(&r->encoded,
+		    STRINGS("<", r->context->message_id, ">")) != 0)
 		return -1;
 	return add_own(r, "Message-ID", r->encoded.data, HEADER_LINE_MAX);
 }
@@ -471,8 +471,8 @@ const char *header_repairs_print(unsigned repairs, char *text, size_t size)
 			continue;
 		if (len + (len > 0) + strlen(repair_rows[i].text) >= size)
 			break; /* no half words */
-		len += text_join(text + len, size - len, len > 0 ? "," : "",
-			repair_rows[i].text, NULL);
+		len += text_join(text + len, size - len,
+			STRINGS(len > 0 ? "," : "", repair_rows[i].text));
 	}
 	return text;
 }

@@ -49,13 +49,14 @@ static int add_address(struct buf *out, size_t name_at, const char *address)
 		/* bare, an encoded-word would be taken for a name */
 		return rfc2047_word_length(address, strlen(address)) > 0
 			       ? buf_add_strings(
-					 out, "<", address, ">\r\n", NULL)
-			       : buf_add_strings(out, address, "\r\n", NULL);
+					 out, STRINGS("<", address, ">\r\n"))
+			       : buf_add_strings(out, STRINGS(address, "\r\n"));
 	while (column < out->len && out->data[out->len - 1 - column] != '\n')
 		column++;
 	return buf_add_strings(out,
-		column + strlen(address) + 3 > LINE_LENGTH ? "\r\n " : " ", "<",
-		address, ">\r\n", NULL);
+		STRINGS(column + strlen(address) + 3 > LINE_LENGTH ? "\r\n "
+								   : " ",
+			"<", address, ">\r\n"));
 }
 
 /* Appends "NAME: phrase <address>". With an account the address is this one,
@@ -65,7 +66,7 @@ static int add_mailbox(struct buf *out, const char *name,
 {
 	size_t name_at;
 
-	if (buf_add_strings(out, name, ": ", NULL) != 0)
+	if (buf_add_strings(out, STRINGS(name, ": ")) != 0)
 		return -1;
 	name_at = out->len;
 	if (sender_name_add(out, m, SENDER_NAME_MAX, account != NULL) != 0)
@@ -86,8 +87,9 @@ static int add_original(struct sender_plan *plan, const struct sender_input *in,
 		return 0;
 	if (from->value_len > SENDER_ORIGINAL_MAX)
 		return add_mailbox(&plan->fields, "X-Original-From", m, NULL);
-	if (buf_add_strings(&plan->fields, "X-Original-From:",
-		    from->value[0] == ' ' ? "" : " ", NULL) != 0 ||
+	if (buf_add_strings(&plan->fields,
+		    STRINGS("X-Original-From:",
+			    from->value[0] == ' ' ? "" : " ")) != 0 ||
 		buf_add(&plan->fields, from->value, from->value_len) != 0)
 		return -1;
 	return buf_add_string(&plan->fields, "\r\n");

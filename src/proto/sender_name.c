@@ -206,7 +206,7 @@ static int add_address(struct writer *w, const char *address)
 	if (alone)
 		return buf_add_string(&w->text, address);
 	return buf_add_strings(
-		&w->text, w->text.len > 0 ? " (" : "(", address, ")", NULL);
+		&w->text, STRINGS(w->text.len > 0 ? " (" : "(", address, ")"));
 }
 
 int sender_name_add(

@@ -66,10 +66,10 @@ static int identify_address(struct peer *out, const struct sockaddr *sa)
 		return -1;
 	out->local = is_v4 ? out->address.s6_addr[12] == 127
 			   : IN6_IS_ADDR_LOOPBACK(&out->address);
-	text_join(out->text, sizeof(out->text), text, NULL);
-	text_join(out->log, sizeof(out->log), text, NULL);
-	text_join(out->literal, sizeof(out->literal), "[",
-		is_v4 ? "" : "IPv6:", text, "]", NULL);
+	text_join(out->text, sizeof(out->text), STRINGS(text));
+	text_join(out->log, sizeof(out->log), STRINGS(text));
+	text_join(out->literal, sizeof(out->literal),
+		STRINGS("[", is_v4 ? "" : "IPv6:", text, "]"));
 	return 0;
 }
 

@@ -52,11 +52,13 @@ static void print_received(const struct intake *in, int64_t now_s, char *text)
 	const struct intake_setup *setup = in->setup;
 	char id[HEX64_SIZE], date[DATE_SIZE];
 
-	text_join(text, RECEIVED_SIZE, "from ", setup->helo, " (",
-		setup->client, ") by ", setup->host, " (gmrelayd) with ",
-		setup->protocol, setup->tls[0] != '\0' ? " (" : "", setup->tls,
-		setup->tls[0] != '\0' ? ")" : "", " id ", hex64(id, in->id),
-		"; ", date_print(now_s, 0, date, sizeof(date)), NULL);
+	text_join(text, RECEIVED_SIZE,
+		STRINGS("from ", setup->helo, " (", setup->client, ") by ",
+			setup->host, " (gmrelayd) with ", setup->protocol,
+			setup->tls[0] != '\0' ? " (" : "", setup->tls,
+			setup->tls[0] != '\0' ? ")" : "", " id ",
+			hex64(id, in->id), "; ",
+			date_print(now_s, 0, date, sizeof(date))));
 }
 
 /* The header block is whole: repairs it and begins the draft with it. */
@@ -85,9 +87,10 @@ static void finish_header(struct intake *in)
 	/* What was seen so far was header, of which raw bytes are encoded. */
 	in->decoder.eight_bit = false;
 	print_received(in, now_s, received);
-	text_join(message_id, sizeof(message_id), hex64(id, in->id), ".",
-		decimal(now, now_s > 0 ? (uint64_t)now_s : 0), "@",
-		in->setup->id_domain, NULL);
+	text_join(message_id, sizeof(message_id),
+		STRINGS(hex64(id, in->id), ".",
+			decimal(now, now_s > 0 ? (uint64_t)now_s : 0), "@",
+			in->setup->id_domain));
 	buf_clear(out);
 	if (header_repair(&in->header, &context, out, &result, &err) == 0) {
 		in->repairs = result.repairs;

@@ -479,8 +479,8 @@ void session_greet(struct session *s)
 {
 	char text[SESSION_HOST_MAX + 32];
 
-	text_join(text, sizeof(text), s->shared->host, " " GREETING_PRODUCT,
-		NULL);
+	text_join(text, sizeof(text),
+		STRINGS(s->shared->host, " " GREETING_PRODUCT));
 	session_reply_detail(s, RX_GREETING, text);
 }
 

@@ -250,7 +250,7 @@ int session_begin_message(struct session *s, enum body_mode mode)
 	setup->from_address = from_address(s);
 	name_account(s);
 	text_join(s->mail.env->client, sizeof(s->mail.env->client),
-		s->peer.text, NULL);
+		STRINGS(s->peer.text));
 	s->mail.intake = intake_new(setup, mode);
 	return s->mail.intake != NULL ? 0 : -1;
 }

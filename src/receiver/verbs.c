@@ -61,7 +61,8 @@ static void print_size(const struct session *s, char *text, size_t size)
 {
 	char number[DECIMAL_SIZE];
 
-	text_join(text, size, " ", decimal(number, session_size_max(s)), NULL);
+	text_join(
+		text, size, STRINGS(" ", decimal(number, session_size_max(s))));
 }
 
 static bool can_start_tls(const struct session *s)
@@ -141,7 +142,7 @@ static enum session_next verb_ehlo(struct session *s, const struct command *c)
 		return SESSION_CONTINUE;
 	begin_session(s, c);
 	s->esmtp = true;
-	len = text_join(text, sizeof(text), s->shared->host, NULL);
+	len = text_join(text, sizeof(text), STRINGS(s->shared->host));
 	for (i = 0; i < COUNT_OF(extensions); i++) {
 		if (extensions[i].is_offered != NULL &&
 			!extensions[i].is_offered(s))
@@ -149,8 +150,8 @@ static enum session_next verb_ehlo(struct session *s, const struct command *c)
 		value[0] = '\0';
 		if (extensions[i].print_value != NULL)
 			extensions[i].print_value(s, value, sizeof(value));
-		len += text_join(text + len, sizeof(text) - len, "\n",
-			extensions[i].keyword, value, NULL);
+		len += text_join(text + len, sizeof(text) - len,
+			STRINGS("\n", extensions[i].keyword, value));
 	}
 	session_reply_detail(s, RX_EHLO, text);
 	return SESSION_CONTINUE;

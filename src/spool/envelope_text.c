@@ -55,7 +55,7 @@ static int print_flags(const struct envelope *env, struct buf *out)
 
 static int print_text(struct buf *out, const char *key, const char *text)
 {
-	return buf_add_strings(out, key, " ", text, "\n", NULL);
+	return buf_add_strings(out, STRINGS(key, " ", text, "\n"));
 }
 
 static int print_number(struct buf *out, const char *key, uint64_t value)
@@ -99,7 +99,7 @@ int envelope_print(const struct envelope *env, struct buf *out)
 	size_t i;
 	int rc;
 
-	rc = buf_add_strings(out, first_line, "\n", NULL);
+	rc = buf_add_strings(out, STRINGS(first_line, "\n"));
 	rc |= print_text(out, "id", hex64(name, env->id));
 	if (env->body_name != 0)
 		rc |= buf_addf(out, "body %s %s\n", hex64(name, env->body_name),

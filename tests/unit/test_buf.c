@@ -86,14 +86,14 @@ static void test_limit(void **state)
 	buf_init(&b, 8);
 	assert_int_equal(buf_addf(&b, "%s", "123456789"), -1);
 	assert_int_equal(b.len, 0);
-	assert_int_equal(buf_add_strings(&b, "1", "", "234", NULL), 0);
-	assert_int_equal(buf_add_strings(&b, "5", "67", "89", NULL), -1);
+	assert_int_equal(buf_add_strings(&b, STRINGS("1", "", "234")), 0);
+	assert_int_equal(buf_add_strings(&b, STRINGS("5", "67", "89")), -1);
 	check_full(&b, "1234");
 	assert_int_equal(buf_addf(&b, "%s", "56789"), -1);
 	check_full(&b, "1234");
-	assert_int_equal(buf_add_strings(&b, "5678", NULL), 0);
+	assert_int_equal(buf_add_strings(&b, STRINGS("5678")), 0);
 	check_full(&b, "12345678");
-	assert_int_equal(buf_add_strings(&b, NULL), 0);
+	assert_int_equal(buf_add_strings(&b, STRINGS("")), 0);
 	buf_free(&b);
 
 	buf_init(&b, 0);

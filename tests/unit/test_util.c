@@ -91,15 +91,15 @@ static void test_join(void **state)
 	char text[8];
 
 	(void)state;
-	assert_int_equal(text_join(text, sizeof(text), NULL), 0);
+	assert_int_equal(text_join(text, sizeof(text), STRINGS("")), 0);
 	assert_string_equal(text, "");
 	assert_int_equal(
-		text_join(text, sizeof(text), "abc", "", "defg", NULL), 7);
+		text_join(text, sizeof(text), STRINGS("abc", "", "defg")), 7);
 	assert_string_equal(text, "abcdefg");
 	assert_int_equal(
-		text_join(text, sizeof(text), "abc", "defgh", "i", NULL), 7);
+		text_join(text, sizeof(text), STRINGS("abc", "defgh", "i")), 7);
 	assert_string_equal(text, "abcdefg");
-	assert_int_equal(text_join(text, 1, "abc", NULL), 0);
+	assert_int_equal(text_join(text, 1, STRINGS("abc")), 0);
 	assert_string_equal(text, "");
 }
 
