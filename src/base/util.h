@@ -42,8 +42,8 @@ int hex64_parse(const char *text, uint64_t *value_out);
 /* Writes value in decimal digits. Returns text. */
 const char *decimal(char text[DECIMAL_SIZE], uint64_t value);
 
-/* Writes STRINGS() to text, one behind the other, cut to size - 1 octets.
- * Returns how many they are then. */
+/* Writes STRINGS() to text, one behind the other, cut to size - 1 octets; size
+ * is not 0. Returns how many they are then. */
 size_t text_join(char *text, size_t size, const char *const *strings);
 
 /* Length of the character at text: 1 for ASCII, 2 to 4 for valid UTF-8 (RFC
