@@ -207,10 +207,21 @@ int dispatch_release(struct dispatch *d, uint64_t id, struct err *err)
 	return set_hold(d, id, false, err);
 }
 
+/* What was told of its end is not true any more. */
+static void forget_end(struct dispatch *d, uint64_t id)
+{
+	size_t i;
+
+	for (i = 0; i < RECENT_MAX; i++)
+		if (d->recent[i].id == id)
+			d->recent[i].id = 0;
+}
+
 static void after_requeue(struct disk_job *job)
 {
 	struct dispatch *d = job->dispatch;
 
+	forget_end(d, job->id);
 	dispatch_forget_failed(d, job->id);
 	if (dispatch_find(d, job->id) == NULL)
 		dispatch_add(d, job->id, NULL, job->slot, clock_boot_ms());
@@ -523,7 +534,8 @@ int dispatch_follow(struct dispatch *d, uint64_t id, follow_fn *fn, void *arg,
 	struct account_info info;
 	size_t i;
 
-	for (i = 0; i < RECENT_MAX && m == NULL; i++)
+	/* Its end has been told though a job may still have it. */
+	for (i = 0; i < RECENT_MAX; i++)
 		if (d->recent[i].id == id) {
 			fn(arg, id, d->recent[i].event, d->recent[i].text,
 				true);

@@ -7,6 +7,7 @@ import socket
 import subprocess
 
 from lib.daemon import GMRELAYCTL
+from lib.faults import FSYNC, Faults
 from lib.harness import main, scenario, wait_for
 from lib.mail import without_received
 from lib.smtpclient import message
@@ -339,6 +340,32 @@ def test_tells_a_refused_recipient(t):
     text = run(t, daemon, "test", "lost@example.net", status=1)
     t.true("stays in the queue" not in text and "queue list --failed" in text,
            "what comes next: %s" % text)
+
+
+@scenario
+def test_asks_while_the_end_is_written(t):
+    """Its end was told before anybody asked; the disk is slow to keep it."""
+    fake = t.fake()
+    fake.rule("RCPT", REFUSED, match="lost@", times=1)
+    daemon = t.daemon(fake)
+    faults = Faults(daemon)
+    daemon.start()
+    slow = faults.stop("mover", FSYNC)
+    ident = daemon.send(message(), ["lost@example.net"])
+    slow.wait_entered()
+    told = daemon.ask("follow", id=ident)
+    t.equal(told[-2]["event"], "failed", "what is told: %r" % told)
+    faults.clear()
+    # put back, it is not over any more
+    wait_for(lambda: daemon.queue(failed=True), 20, "it in failed/")
+    daemon.ask("account.pause", all=True)
+    daemon.ask("queue.retry", id=ident)
+    wait_for(lambda: daemon.queue(), 20, "it in queue/")
+    done = daemon.ctl_run("queue", "show", ident)
+    t.equal(done.returncode, 0, done.stderr)
+    daemon.ask("account.resume", all=True)
+    told = daemon.ask("follow", id=ident)
+    t.equal(told[-2]["event"], "delivered", "what is told then: %r" % told)
 
 
 @scenario
