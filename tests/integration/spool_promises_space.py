@@ -80,13 +80,17 @@ def goods(accepted):
 
 def check_all(t, fake, daemon, sender):
     due = goods(sender.accepted)
-    fake.wait(lambda: len(arrivals(fake)) >= len(due), 120,
-              "%d arrivals" % len(due))
+    bad = [key for key, who in sender.accepted if who.startswith("bad@")]
+
+    def reports():
+        return [x for x in fake.messages if x.header("Auto-Submitted")]
+
+    fake.wait(lambda: len(arrivals(fake)) >= len(due) and
+              len(reports()) >= len(bad), 120,
+              "%d arrivals and %d reports" % (len(due), len(bad)))
     daemon.wait_queue_empty(60)
     t.equal(arrivals(fake), due, "arrivals, each once")
-    bad = [key for key, who in sender.accepted if who.startswith("bad@")]
-    reports = [x for x in fake.messages if x.header("Auto-Submitted")]
-    t.equal(len(reports), len(bad), "reports")
+    t.equal(len(reports()), len(bad), "reports")
     t.equal(daemon.status()["queue"]["failed"], len(bad), "failed messages")
 
 
