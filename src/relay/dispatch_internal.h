@@ -278,6 +278,11 @@ void dispatch_count_time(
 void dispatch_read_later(
 	struct dispatch *d, struct message *m, const struct err *err);
 
+/* dispatch_start.c: */
+/* The start has found it in queue/, be it gone by now; known until all is read.
+ */
+bool dispatch_was_found(const struct dispatch *d, uint64_t id);
+
 /* dispatch_report.c: */
 struct report_wish {
 	const struct message *message;

@@ -99,7 +99,8 @@ uint64_t dispatch_report(
 
 	buf_init(out, QUEUE_FILE_MAX);
 	/* A process that died before the message was in failed/ left it. */
-	if (dispatch_find(d, report.id) != NULL)
+	if (dispatch_find(d, report.id) != NULL ||
+		dispatch_was_found(d, report.id))
 		return report.id;
 	if (gmail_means_loop(wish->advice)) {
 		log_err("no-report id=%s from=%s reason=\"the message goes "

@@ -39,6 +39,11 @@ static struct found_file *find_file(
 	return NULL;
 }
 
+bool dispatch_was_found(const struct dispatch *d, uint64_t id)
+{
+	return find_file(&d->queue_found, id) != NULL;
+}
+
 static void free_files(struct found_files *found)
 {
 	free(found->files);
