@@ -143,7 +143,7 @@ unsigned clients_from(const struct clients *c, const struct peer *peer)
 	unsigned count = 0;
 
 	TAILQ_FOREACH(client, &c->all, all_link)
-	count += is_same(client->peer, peer);
+		count += is_same(client->peer, peer);
 	return count;
 }
 
@@ -164,10 +164,10 @@ static struct session *of_greedy(const struct clients *c,
 	unsigned looked_at = 0;
 
 	TAILQ_FOREACH(client, list, turn_link)
-	if (!is_same(client->peer, newcomer) &&
-		looked_at++ < VICTIM_LOOKS_MAX &&
-		clients_from(c, client->peer) > had + 1)
-		return client->session;
+		if (!is_same(client->peer, newcomer) &&
+			looked_at++ < VICTIM_LOOKS_MAX &&
+			clients_from(c, client->peer) > had + 1)
+			return client->session;
 	return NULL;
 }
 
@@ -177,8 +177,8 @@ static struct session *of_same(
 	const struct client *client;
 
 	TAILQ_FOREACH(client, list, turn_link)
-	if (is_same(client->peer, newcomer))
-		return client->session;
+		if (is_same(client->peer, newcomer))
+			return client->session;
 	return NULL;
 }
 

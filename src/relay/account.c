@@ -228,8 +228,8 @@ static bool delivering(const struct account *a)
 	const struct connection *c;
 
 	TAILQ_FOREACH(c, &a->connections, link)
-	if (c->deliveries > 0)
-		return true;
+		if (c->deliveries > 0)
+			return true;
 	return false;
 }
 

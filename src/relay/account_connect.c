@@ -31,7 +31,7 @@ static unsigned ready_count(const struct account *a)
 	unsigned count = 0;
 
 	TAILQ_FOREACH(c, &a->connections, link)
-	count += c->ready;
+		count += c->ready;
 	return count;
 }
 
@@ -85,8 +85,8 @@ static bool others_could(const struct account *a)
 	const struct connection *c;
 
 	TAILQ_FOREACH(c, &a->connections, link)
-	if (c->deliveries == 0)
-		return true;
+		if (c->deliveries == 0)
+			return true;
 	return a->connection_count < a->params.settings->connections;
 }
 

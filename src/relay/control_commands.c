@@ -366,8 +366,7 @@ static int read_arguments(const struct command_row *row, json_t *request,
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(request, key, value)
-	{
+	json_object_foreach(request, key, value) {
 		if (strcmp(key, "command") == 0)
 			continue;
 		argument = find_argument(key, row->may);

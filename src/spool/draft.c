@@ -125,8 +125,8 @@ static struct body *empty_body(struct journal *j)
 	struct body *b;
 
 	TAILQ_FOREACH(b, &j->bodies, link)
-	if (b->empty)
-		return b;
+		if (b->empty)
+			return b;
 	return NULL;
 }
 

@@ -187,8 +187,7 @@ void journal_marks_on_sparse(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	TAILQ_FOREACH(s, &r->segments, link)
-	{
+	TAILQ_FOREACH(s, &r->segments, link) {
 		if (!is_sparse(s))
 			continue;
 		if (quiet == NULL && s->undone == s->undone_seen) {
@@ -392,8 +391,7 @@ void journal_marks_flush(struct journal_reader *r)
 	sync->job.run = run_sync;
 	sync->job.done = on_synced;
 	STAILQ_INIT(&sync->waiters);
-	TAILQ_FOREACH(s, &r->segments, link)
-	{
+	TAILQ_FOREACH(s, &r->segments, link) {
 		if (sync->count == SYNC_SEGMENTS_MAX)
 			break;
 		if (take_into_sync(sync, s))
@@ -410,8 +408,8 @@ static bool more_to_sync(const struct journal_reader *r)
 	const struct journal_segment *s;
 
 	TAILQ_FOREACH(s, &r->segments, link)
-	if (s->unsynced)
-		return true;
+		if (s->unsynced)
+			return true;
 	return !STAILQ_EMPTY(&r->late_marks);
 }
 
@@ -444,8 +442,8 @@ static bool has_segment(const struct journal_reader *r, uint64_t number)
 	const struct journal_segment *s;
 
 	TAILQ_FOREACH(s, &r->segments, link)
-	if (s->number == number)
-		return true;
+		if (s->number == number)
+			return true;
 	return false;
 }
 

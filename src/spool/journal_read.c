@@ -81,8 +81,7 @@ static void note_finished(struct journal_reader *r)
 	const struct link_segment *stated;
 	struct journal_segment *s;
 
-	TAILQ_FOREACH(s, &r->segments, link)
-	{
+	TAILQ_FOREACH(s, &r->segments, link) {
 		stated = stated_segment(&r->statement, s->number);
 		if (stated != NULL && s->state == SEGMENT_OUT &&
 			stated->use == LINK_FINISHED)
@@ -110,7 +109,7 @@ static void apply_statement(
 		apply_to_segment(s, statement);
 	}
 	TAILQ_FOREACH(b, &r->bodies, link)
-	apply_to_body(b, statement);
+		apply_to_body(b, statement);
 	r->spare = 0;
 	for (i = 0; i < statement->segment_count; i++)
 		r->spare += statement->segments[i].use == LINK_SPARE ||
@@ -197,9 +196,9 @@ static void forget_link(struct journal_reader *r)
 	forget_statement(r);
 	r->sent = 0;
 	TAILQ_FOREACH(s, &r->segments, link)
-	s->handover = 0;
+		s->handover = 0;
 	TAILQ_FOREACH(b, &r->bodies, link)
-	b->handover = 0;
+		b->handover = 0;
 }
 
 void journal_reader_set_link(struct journal_reader *r, int link_fd)

@@ -263,8 +263,8 @@ static struct journal_segment *next_to_scan(const struct journal_reader *r)
 	struct journal_segment *s;
 
 	TAILQ_FOREACH(s, &r->segments, link)
-	if (is_unread(s) && !s->unreadable)
-		return s;
+		if (is_unread(s) && !s->unreadable)
+			return s;
 	return NULL;
 }
 
@@ -273,8 +273,8 @@ bool journal_scan_complete(const struct journal_reader *r)
 	const struct journal_segment *s;
 
 	TAILQ_FOREACH(s, &r->segments, link)
-	if (is_unread(s))
-		return false;
+		if (is_unread(s))
+			return false;
 	return !r->blind;
 }
 
@@ -286,7 +286,7 @@ static void on_scan_retry(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	TAILQ_FOREACH(s, &r->segments, link)
-	s->unreadable = false;
+		s->unreadable = false;
 	journal_scan_soon(r);
 }
 

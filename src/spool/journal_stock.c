@@ -52,8 +52,8 @@ struct journal_segment *journal_segment_add(
 	if (number > r->last_number)
 		r->last_number = number;
 	TAILQ_FOREACH_REVERSE(at, &r->segments, journal_segment_list, link)
-	if (at->number < number)
-		break;
+		if (at->number < number)
+			break;
 	if (at != NULL)
 		TAILQ_INSERT_AFTER(&r->segments, at, s, link);
 	else
@@ -83,8 +83,8 @@ struct journal_body *journal_body_find(struct journal_reader *r, uint64_t name)
 	struct journal_body *b;
 
 	TAILQ_FOREACH(b, &r->bodies, link)
-	if (b->name == name)
-		return b;
+		if (b->name == name)
+			return b;
 	return NULL;
 }
 
@@ -96,8 +96,8 @@ static uint64_t room_for_bodies(
 	uint64_t need = JOURNAL_RESERVE;
 
 	TAILQ_FOREACH(b, &r->bodies, link)
-	if (!b->named && !b->released)
-		need += body_size;
+		if (!b->named && !b->released)
+			need += body_size;
 	return need + r->making_bodies * body_size;
 }
 
@@ -290,7 +290,7 @@ static unsigned stock_count(const struct journal_reader *r)
 	unsigned count = 0;
 
 	TAILQ_FOREACH(s, &r->segments, link)
-	count += s->state == SEGMENT_STOCK;
+		count += s->state == SEGMENT_STOCK;
 	return count;
 }
 
@@ -357,9 +357,11 @@ static unsigned in_flight(const struct journal_reader *r, bool bodies)
 
 	if (bodies)
 		TAILQ_FOREACH(b, &r->bodies, link)
-	count += b->handover > received;
-	else TAILQ_FOREACH(s, &r->segments, link) count +=
-		s->state == SEGMENT_OUT && s->handover > received;
+			count += b->handover > received;
+	else
+		TAILQ_FOREACH(s, &r->segments, link)
+			count += s->state == SEGMENT_OUT &&
+				 s->handover > received;
 	return count;
 }
 

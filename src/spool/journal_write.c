@@ -199,8 +199,7 @@ static struct segment *segment_for(struct journal *j, uint64_t length)
 {
 	struct segment *s, *spare = NULL;
 
-	TAILQ_FOREACH(s, &j->segments, link)
-	{
+	TAILQ_FOREACH(s, &j->segments, link) {
 		if (s->use == LINK_IN_USE && segment_fits(s, length))
 			return s;
 		if (s->use == LINK_IN_USE)
@@ -353,10 +352,11 @@ static void send_statement(struct journal *j)
 	say->segment_count = 0;
 	say->body_count = 0;
 	TAILQ_FOREACH(s, &j->segments, link)
-	say->segments[say->segment_count++] =
-		(struct link_segment){s->number, s->durable, s->use};
+		say->segments[say->segment_count++] =
+			(struct link_segment){s->number, s->durable, s->use};
 	TAILQ_FOREACH(b, &j->bodies, link)
-	say->bodies[say->body_count++] = (struct link_body){b->name, b->empty};
+		say->bodies[say->body_count++] =
+			(struct link_body){b->name, b->empty};
 	rc = link_send_statement(j->link_fd, say, NULL);
 	if (rc == 0)
 		event_add(j->link_write, NULL);
@@ -383,8 +383,7 @@ static void on_settle(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	TAILQ_FOREACH(s, &j->segments, link)
-	{
+	TAILQ_FOREACH(s, &j->segments, link) {
 		if (s->syncing)
 			continue;
 		if (s->written > s->durable)
@@ -406,8 +405,10 @@ static size_t held_count(const struct journal *j, enum link_handover_kind kind)
 
 	if (kind == LINK_SEGMENT)
 		TAILQ_FOREACH(s, &j->segments, link)
-	count++;
-	else TAILQ_FOREACH(b, &j->bodies, link) count++;
+			count++;
+	else
+		TAILQ_FOREACH(b, &j->bodies, link)
+			count++;
 	return count;
 }
 

@@ -80,8 +80,7 @@ static bool tell_one(struct journal *j)
 {
 	struct draft *d;
 
-	TAILQ_FOREACH(d, &j->drafts, link)
-	{
+	TAILQ_FOREACH(d, &j->drafts, link) {
 		if (state.hold)
 			return false;
 		if (d->done_due) {

@@ -249,9 +249,9 @@ static bool is_reading(const struct rig *rig)
 	if (rig->reader == NULL)
 		return false;
 	TAILQ_FOREACH(s, &rig->reader->segments, link)
-	if ((s->state == SEGMENT_OUT || s->state == SEGMENT_LEFT) &&
-		s->scanned < s->limit && !s->unreadable)
-		return true;
+		if ((s->state == SEGMENT_OUT || s->state == SEGMENT_LEFT) &&
+			s->scanned < s->limit && !s->unreadable)
+			return true;
 	return false;
 }
 

@@ -88,8 +88,8 @@ static struct pending_file *find_file(int fd)
 	if (fstat(fd, &st) != 0)
 		return NULL;
 	LIST_FOREACH(f, &power.files, link)
-	if (f->file == st.st_ino)
-		return f;
+		if (f->file == st.st_ino)
+			return f;
 	return NULL;
 }
 
@@ -292,7 +292,7 @@ static void cut_directory(const char *prefix)
 	bool over;
 
 	TAILQ_FOREACH(n, &power.names, link)
-	count += in_directory(n, prefix) && !n->over;
+		count += in_directory(n, prefix) && !n->over;
 	lost = io_random(count + 1);
 	for (n = TAILQ_LAST(&power.names, pending_names); n != NULL && lost > 0;
 		n = before) {
@@ -338,7 +338,7 @@ static void cut_file(struct pending_file *f)
 	if (old_size < f->synced_size)
 		old_size = f->synced_size;
 	TAILQ_FOREACH_REVERSE(w, &f->writes, pending_writes, link)
-	cut_write(f, w);
+		cut_write(f, w);
 	if (size > old_size && io_random(2) == 0)
 		size = old_size + io_random((uint32_t)(size - old_size));
 	if (ftruncate(f->fd, (off_t)size) != 0)

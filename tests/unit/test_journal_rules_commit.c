@@ -121,8 +121,8 @@ static size_t note_progress(
 	uint64_t durable = 0;
 
 	TAILQ_FOREACH(s, &rig->journal->segments, link)
-	if (s->use == LINK_IN_USE)
-		durable = s->durable;
+		if (s->use == LINK_IN_USE)
+			durable = s->durable;
 	progress[count] = (struct progress){io_count(), durable};
 	return count + 1;
 }
@@ -336,11 +336,11 @@ static void a_full_segment_is_left_for_the_next(void **state)
 	}
 	rig_wait(TAILQ_LAST(&rig->posts, post_list));
 	TAILQ_FOREACH(p, &rig->posts, link)
-	assert_int_equal(p->result, DRAFT_DURABLE);
+		assert_int_equal(p->result, DRAFT_DURABLE);
 	rig_settle(rig);
 	assert_int_equal(rig->found_count, count);
 	TAILQ_FOREACH(p, &rig->posts, link)
-	rig_must_find(rig, p);
+		rig_must_find(rig, p);
 	assert_ptr_not_equal(rig->found[0].place.segment,
 		rig->found[count - 1].place.segment);
 }

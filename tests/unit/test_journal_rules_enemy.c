@@ -236,8 +236,8 @@ static void what_was_never_handed_out_is_not_believed(void **state)
 
 	start_enemy(rig, &e);
 	TAILQ_FOREACH(stock, &rig->reader->segments, link)
-	if (stock->state == SEGMENT_STOCK)
-		break;
+		if (stock->state == SEGMENT_STOCK)
+			break;
 	assert_non_null(stock);
 	s.number = stock->number;
 	enemy_say(rig, &e, 0, &s);

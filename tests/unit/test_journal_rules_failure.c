@@ -292,8 +292,7 @@ static void remove_stock(struct rig *rig)
 	char name[JOURNAL_NAME_SIZE];
 	size_t count = 0;
 
-	TAILQ_FOREACH(s, &rig->reader->segments, link)
-	{
+	TAILQ_FOREACH(s, &rig->reader->segments, link) {
 		if (s->state != SEGMENT_STOCK)
 			continue;
 		journal_segment_name(name, s->number, s->key);

@@ -42,9 +42,9 @@ static void a_hand_over_is_write_only_and_the_relay_keeps_no_copy(void **state)
 
 	rig_start(rig);
 	TAILQ_FOREACH(s, &rig->journal->segments, link)
-	assert_int_equal(fcntl(s->fd, F_GETFL) & O_ACCMODE, O_WRONLY);
+		assert_int_equal(fcntl(s->fd, F_GETFL) & O_ACCMODE, O_WRONLY);
 	TAILQ_FOREACH(b, &rig->journal->bodies, link)
-	assert_int_equal(fcntl(b->fd, F_GETFL) & O_ACCMODE, O_WRONLY);
+		assert_int_equal(fcntl(b->fd, F_GETFL) & O_ACCMODE, O_WRONLY);
 	io_forget();
 	rig_wait(rig_post(rig, 1000));
 	rig_wait(rig_post(rig, 100000));
