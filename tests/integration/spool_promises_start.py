@@ -265,8 +265,9 @@ class Planted:
             self.told += [link, pipe, folder]
             self.stays += [link, pipe, folder]
             self.goes += [empty, noise]
-            plant(daemon, directory, "00000000000000a6.done", b"x" * 100)
-            self.goes += [place(daemon, directory, "00000000000000a6.done")]
+            # a number no segment gets, or its own marks would be there soon
+            self.goes += [plant(daemon, directory, "00000000000000a0.done",
+                                b"x" * 100)]
         else:
             self.told += [link, pipe, folder, empty, noise]
             self.stays += [link, pipe, folder]
