@@ -51,6 +51,8 @@ libgmrelay_a_SOURCES = \
 	src/base/worker.h \
 	src/parent/alert.c \
 	src/parent/alert.h \
+	src/parent/aside.c \
+	src/parent/aside.h \
 	src/parent/check.c \
 	src/parent/check.h \
 	src/parent/check_ca.c \

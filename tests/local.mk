@@ -7,6 +7,7 @@ unit_tests = \
 	tests/unit/test_account_state \
 	tests/unit/test_address \
 	tests/unit/test_aliases \
+	tests/unit/test_aside \
 	tests/unit/test_auth \
 	tests/unit/test_body \
 	tests/unit/test_body_limits \

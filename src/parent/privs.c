@@ -7,6 +7,7 @@
 
 #include "base/conf.h"
 #include "base/util.h"
+#include "parent/aside.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -43,7 +44,7 @@ static int find_by_number(const char *setting, const char *text,
 	return 0;
 }
 
-int privs_find_user(const char *setting, const char *name,
+static int find_user(const char *setting, const char *name,
 	struct privs_user *out, struct err *err)
 {
 	const struct passwd *entry;
@@ -68,18 +69,55 @@ int privs_find_user(const char *setting, const char *name,
 	return 0;
 }
 
+/* In a child: an aside_fn. What look-ups load is not to stay. */
+static int look_up(const void *in, void *out, struct err *err)
+{
+	const struct conf *conf = in;
+	struct privs_users *users = out;
+	const struct group *group;
+
+	if (find_user("user", conf->user, &users->receiver, err) != 0 ||
+		find_user("relay-user", conf->relay_user, &users->relay, err) !=
+			0)
+		return -1;
+	group = getgrnam(PRIVS_DROP_GROUP);
+	users->drop_gid = group != NULL ? group->gr_gid : 0;
+	return 0;
+}
+
+static int look_up_aside(
+	const struct conf *conf, struct privs_users *out, struct err *err)
+{
+	const struct aside work = {
+		.what = "user, relay-user: looking them up",
+		.run = look_up,
+		.in = conf,
+		.out = out,
+		.out_size = sizeof(*out),
+		.limit_ms = ASIDE_LIMIT_MS,
+	};
+	if (aside_run(&work, err) == 0)
+		return 0;
+	if (err->kind != ERR_LIMIT)
+		return -1;
+	return err_set(err, ERR_LIMIT,
+		"user = %s, relay-user = %s: no answer within %d s: a service "
+		"that nsswitch.conf(5) names for passwd or group is out of "
+		"reach; make it answer, or take it out",
+		conf->user, conf->relay_user, ASIDE_LIMIT_MS / 1000);
+}
+
 int privs_find_users(
 	const struct conf *conf, struct privs_users *out, struct err *err)
 {
+	memset(out, 0, sizeof(*out));
 	out->root = geteuid() == 0;
 	if (!out->root) {
 		out->receiver = (struct privs_user){geteuid(), getegid()};
 		out->relay = out->receiver;
 		return 0;
 	}
-	if (privs_find_user("user", conf->user, &out->receiver, err) != 0 ||
-		privs_find_user(
-			"relay-user", conf->relay_user, &out->relay, err) != 0)
+	if (look_up_aside(conf, out, err) != 0)
 		return -1;
 	if (out->receiver.uid == 0 || out->relay.uid == 0 ||
 		out->receiver.gid == 0 || out->relay.gid == 0)

@@ -1,7 +1,7 @@
 /*
  * privs.h - users by name or number; what a role gives up before it works.
- * Used by:    parent/check (users), parent/child (dropping, in the role's
- *             process).
+ * Used by:    parent/check (users), parent/spooldir, parent/child (dropping, in
+ *             the role's process).
  * Invariant:  after privs_drop() there is no way back: no capability, no other
  *             uid or gid, no new privileges by exec, no core, no ptrace by the
  *             same uid.
@@ -13,6 +13,9 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+
+/* Of gmrelay-sendmail, which has it by its set-group-ID bit. */
+#define PRIVS_DROP_GROUP "gmrelay-drop"
 
 struct conf;
 
@@ -26,18 +29,15 @@ struct privs_users {
 	bool root; /* started as root: the roles drop to these */
 	struct privs_user receiver;
 	struct privs_user relay;
+	gid_t drop_gid; /* of PRIVS_DROP_GROUP; 0: there is none */
 };
 
-/* Finds the users the configuration names. Not as root, both are the user we
- * are and nothing is looked up. Returns 0; -1 with err: no such user (and how
- * to make it), root, or one user for both. */
+/* Finds the users the configuration names, and the group. Not as root, both are
+ * the user we are and nothing is looked up. Returns 0; -1 with err: no such
+ * user (and how to make it), root, one user for both, or the look-up does not
+ * end (ASIDE_LIMIT_MS). */
 int privs_find_users(
 	const struct conf *conf, struct privs_users *out, struct err *err);
-
-/* One user by name or number; a number without an entry in passwd(5) has the
- * same number as its group. Returns 0, -1 with err. */
-int privs_find_user(const char *setting, const char *name,
-	struct privs_user *out, struct err *err);
 
 struct privs_plan {
 	struct privs_user user;

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/magic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -187,8 +186,6 @@ static int share(int at, const struct place *p, struct err *err)
 static int make_drop(int at, const char *spool, const struct privs_users *users,
 	struct err *err)
 {
-	const struct group *group =
-		users->root ? getgrnam(SPOOLDIR_DROP_GROUP) : NULL;
 	struct place p = {
 		.spool = spool,
 		.name = "drop",
@@ -197,9 +194,9 @@ static int make_drop(int at, const char *spool, const struct privs_users *users,
 		.shared = true,
 	};
 
-	if (group == NULL)
+	if (users->drop_gid == 0)
 		return place_make(at, &p, err);
-	p.owner.gid = group->gr_gid;
+	p.owner.gid = users->drop_gid;
 	p.mode = S_ISVTX | GROUP_MODE;
 	if (mkdirat(at, p.name, OWN_MODE) != 0 && errno != EEXIST)
 		return err_errno(err, "cannot make %s/%s", spool, p.name);

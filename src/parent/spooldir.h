@@ -14,9 +14,6 @@
 
 #include <stdbool.h>
 
-/* Of gmrelay-sendmail, which has it by its set-group-ID bit. */
-#define SPOOLDIR_DROP_GROUP "gmrelay-drop"
-
 /* How long a start waits for the roles of an earlier parent: they drain for
  * DRAIN_MS when it is gone. */
 #define SPOOLDIR_ROLES_WAIT_MS 10000
@@ -35,7 +32,7 @@ struct spooldir {
  *   SPOOL/empty     0755 root
  *   SPOOL/lock, SPOOL/roles  0600 root
  *   SPOOL/journal, large, queue, failed, state   0700 relay-user
- *   SPOOL/drop      1770 relay-user, group SPOOLDIR_DROP_GROUP: who has that
+ *   SPOOL/drop      1770 relay-user, group PRIVS_DROP_GROUP: who has that
  *                   group, by the sendmail command, can add files and not
  *                   touch those of others. 0700 where there is no such group
  * Not as root, all of it is the one user's (SPOOL and drop 0700). What exists

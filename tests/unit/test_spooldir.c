@@ -16,7 +16,6 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <grp.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -113,7 +112,7 @@ static void expect_all(const struct setting *s)
 
 	for (i = 0; i + 2 < COUNT_OF(names); i++)
 		expect_place(path_of(s, names[i]), s->users.relay.uid, 0700);
-	if (s->users.root && getgrnam(SPOOLDIR_DROP_GROUP) != NULL)
+	if (s->users.drop_gid != 0)
 		expect_place(path_of(s, "drop"), s->users.relay.uid, 01770);
 	else
 		expect_place(path_of(s, "drop"), s->users.relay.uid, 0700);
@@ -199,6 +198,22 @@ static void test_wrong_modes_and_owners(void **state)
 	/* relay-user was changed */
 	s->users.relay.uid++;
 	must_fail(s, "chown -R");
+}
+
+static void test_drop_is_made_for_its_group(void **state)
+{
+	struct setting *s = *state;
+	struct stat st;
+
+	if (!s->users.root)
+		skip();
+	s->users.drop_gid = s->users.relay.gid - 1;
+	must_make(s);
+	expect_all(s);
+	assert_int_equal(stat(path_of(s, "drop"), &st), 0);
+	assert_int_equal(st.st_gid, s->users.drop_gid);
+	assert_int_equal(
+		spooldir_drop_gid(s->spool, &s->users), s->users.drop_gid);
 }
 
 /* Its group may add files, if it cannot touch those of others. */
@@ -356,6 +371,7 @@ int main(void)
 		WITH_SETTING(test_a_link_to_another_disk),
 		WITH_SETTING(test_links_inside_are_refused),
 		WITH_SETTING(test_wrong_modes_and_owners),
+		WITH_SETTING(test_drop_is_made_for_its_group),
 		WITH_SETTING(test_drop_is_shared_with_a_group),
 		WITH_SETTING(test_second_instance_is_refused),
 		WITH_SETTING(test_waits_for_the_roles_of_before),
