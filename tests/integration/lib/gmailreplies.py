@@ -128,9 +128,9 @@ ROWS = [
     Row("421 4.7.0 Try again later, closing connection. (MAIL)",
         {"any": EHLO_NAME}, cure="hostname"),
     Row("421 4.7.0 IP not in whitelist for RCPT domain, closing connection.",
-        {"RCPT": LATER}),
+        {("RCPT",) + CONTENT: LATER}),
     Row("421 4.7.0 TLS required for RCPT domain, closing connection.",
-        {"RCPT": LATER}),
+        {("RCPT",) + CONTENT: LATER}),
     Row("421 4.7.0 Our system has detected an unusual rate of unsolicited "
         "mail originating from your IP address.", {"any": RATE}),
     Row("421 4.7.28 Gmail has detected an unusual rate of unsolicited mail "
@@ -233,12 +233,16 @@ ROWS = [
         {}, cure="another address"),
     Row("550 5.2.1 The user you are trying to contact is receiving mail at a "
         "rate that prevents additional messages from being delivered.",
-        {"RCPT": later(1 * HOUR)}),
+        {("RCPT",) + CONTENT: later(1 * HOUR)}),
     Row("550-5.4.5 Daily user sending limit exceeded. For more information on "
         "Gmail\n550-5.4.5 sending limits go to\n"
         "550 5.4.5  https://support.google.com/a/answer/166852",
         {"any": QUOTA}, cure="24 hours"),
     Row("550 5.4.5 Daily sending quota exceeded.", {"any": QUOTA}),
+    Row("550 5.7.1 Daily user sending quota exceeded.", {"any": QUOTA}),
+    Row("552 5.4.5 Daily sending quota exceeded.", {"any": QUOTA}),
+    Row("554 5.4.5 Something about today.", {"any": QUOTA}),
+    Row("554 5.7.1 Daily user sending limit exceeded.", {"any": QUOTA}),
     Row("550 5.4.5 Daily SMTP relay limit exceeded for user.",
         {"any": QUOTA}),
     Row("550 5.7.1 Daily SMTP relay limit exceeded for customer.",
@@ -258,11 +262,14 @@ ROWS = [
     Row("550 5.7.0 Mail relay denied [192.0.2.1].", {"any": HOLD},
         cure="Admin console"),
     Row("550 5.7.0 Mail Sending denied.", {"any": HOLD}),
+    Row("554 5.7.0 Mail relay denied [192.0.2.1].", {"any": HOLD}),
     Row("550 5.7.1 Invalid credentials for relay [192.0.2.1].",
         {"any": HOLD}),
     Row("550 5.7.1 Our system has detected an unusual rate of unsolicited "
         "mail originating from your IP address.", {"any": DISTRUST}),
     Row("550 5.7.1 The IP you're using to send mail is rate limited.",
+        {"any": DISTRUST}),
+    Row("554 5.7.1 Our system has detected an unusual rate of mail.",
         {"any": DISTRUST}),
     Row("550 5.7.1 This message is likely suspicious due to the very low "
         "reputation of the sending IP address.", {"any": DISTRUST}),
@@ -275,7 +282,8 @@ ROWS = [
         alarm=MESSAGE),
     Row("550 5.7.1 Suspicious content found.", {MESSAGE: FAIL},
         alarm=MESSAGE),
-    Row("550 5.7.1 Email quota exceeded.", {"RCPT": LATER}),
+    Row("550 5.7.1 Email quota exceeded.",
+        {("RCPT",) + CONTENT: LATER}),
     Row("550 5.7.1 The user or domain that you are sending to (or from) has "
         "a policy that prohibited the mail that you sent.", {MESSAGE: FAIL},
         cure="administrator"),
