@@ -46,8 +46,8 @@ struct account_info {
 	const char *reason;  /* "" or what happened and what to do */
 	int64_t next_ms;     /* until the next try; -1: none planned */
 	bool backing_off;    /* connection trouble; next_ms counts */
-	bool lasting;   /* held, over its quota, or paused for an hour or more:
-			   somebody is to be told */
+	bool lasting;   /* held, over its quota, or so paused that somebody is
+			   to be told: see gmail_pause_is_lasting() */
 	int64_t gap_ms; /* between messages, just now */
 	unsigned connections;  /* open now */
 	unsigned messages_day; /* in the last 24 h */

@@ -10,8 +10,6 @@
 #include "base/conf.h"
 #include "relay/account_internal.h"
 
-/* A pause of this length is told like a hold. */
-#define LASTING_MS (3600 * INT64_C(1000))
 /* What the first slowing down makes of no gap at all, doubled each time; the
  * longest gap it comes to; and after how many messages it is halved again. */
 #define SLOW_GAP_FIRST_MS 1000
@@ -36,7 +34,7 @@ bool account_is_lasting(const struct account *a)
 {
 	return a->state == ACCOUNT_HELD || a->state == ACCOUNT_OVER_QUOTA ||
 	       (a->state == ACCOUNT_THROTTLED &&
-		       gmail_pause_ms(a->pause, a->pause_step) >= LASTING_MS);
+		       gmail_pause_is_lasting(a->pause, a->pause_step));
 }
 
 enum account_state account_told_before(const struct account *a)

@@ -123,7 +123,8 @@ void verdict_log_alarm(const struct attempt *t, const struct account *a)
 	char id[HEX64_SIZE], words[ENVELOPE_REPLY_MAX];
 	struct log_text name, reply, advice;
 
-	while (r < end && (r->rule == NULL || !gmail_is_alarming(r->rule)))
+	while (r < end &&
+		(r->rule == NULL || !gmail_is_alarming(r->rule, t->attempt)))
 		r++;
 	if (r == end)
 		return;

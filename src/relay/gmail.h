@@ -120,10 +120,16 @@ bool gmail_means_loop(const char *advice);
 /* True for the advice of a row that blames this program. NULL is fine. */
 bool gmail_means_our_bug(const char *advice);
 
-/* True where somebody should look, though only one message got the reply: what
- * it says is of this program, of the sending domain, or may come to be of the
- * account. What pauses the account is told anyhow. */
-bool gmail_is_alarming(const struct gmail_rule *rule);
+/* The step-th pause in a row (from 0) is one that somebody should be told of.
+ */
+bool gmail_pause_is_lasting(enum pause pause, unsigned step);
+
+/* True where somebody should look, though only one message got the reply, at
+ * its attempt-th attempt (from 1): what it says is of this program, of the
+ * sending domain, or may come to be of the account; or the recipient's domain
+ * refuses what would have to be arranged with it, every third time. What pauses
+ * the account is told anyhow. */
+bool gmail_is_alarming(const struct gmail_rule *rule, unsigned attempt);
 
 const char *action_name(enum action action);
 const char *scope_name(enum scope scope);

@@ -121,6 +121,30 @@ def a_pause_of_an_hour_is_told_too(t):
 
 
 @scenario
+def a_name_that_is_turned_away_three_times_is_told(t):
+    fake = t.fake()
+    rule = fake.rule("EHLO", "421 4.7.0 Try again later, closing connection. "
+                     "(EHLO)")
+    told = Told(t, fake)
+    daemon = told.daemon
+    daemon.send(message())
+    for i in range(2):
+        wait_for(lambda: daemon.log_now().count("account-throttled ") > i,
+                 what="pause %d" % (i + 1))
+        t.true(not account(daemon)["lasting"], "no alert yet")
+        daemon.ask("queue.flush")
+    line = told.wait(1)[0]
+    t.equal(line[3], "throttled", "state")
+    t.true("Set hostname" in line[6], "the reason: %r" % line[6])
+    t.equal(rule.used, 3, "times it was turned away")
+    t.equal(daemon.ctl_run("status").returncode, 1, "gmrelayctl status")
+    fake.clear_rules()
+    daemon.ask("queue.flush")
+    fake.wait_messages(1)
+    t.equal([x[3] for x in told.wait(2)], ["throttled", "active"], "alerts")
+
+
+@scenario
 def what_a_restart_changes_is_told_once(t):
     fake = t.fake()
     fake.rule("AUTH", list(WRONG_PASSWORD))

@@ -463,6 +463,87 @@ static void test_pauses_grow_to_their_cap(void **state)
 	}
 }
 
+static const struct gmail_rule *judge(enum phase phase, const char *text)
+{
+	struct reply r;
+
+	assert_int_equal(reply_scan(&r, text), 0);
+	return gmail_judge(phase, &r);
+}
+
+/* What has to be arranged with the recipient's domain, when it was not. */
+static void test_alarms_at_every_third_attempt(void **state)
+{
+	static const char *const replies[] = {
+		"421 4.7.0 IP not in whitelist for RCPT domain",
+		"421 4.7.0 TLS required for RCPT domain",
+	};
+	const struct gmail_rule *rule;
+	unsigned attempt;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(replies); i++) {
+		rule = judge(PHASE_RCPT, replies[i]);
+		for (attempt = 1; attempt < 10; attempt++)
+			assert_int_equal(gmail_is_alarming(rule, attempt),
+				attempt % 3 == 0);
+	}
+}
+
+static void test_alarms_at_once_or_never(void **state)
+{
+	static const struct {
+		const char *reply;
+		bool alarming;
+	} rows[] = {
+		{"450 4.2.1 receiving mail too quickly", false},
+		{"451 4.7.26 unauthenticated", false},
+		{"550 5.7.26 unauthenticated", true},
+		{"550 5.7.1 likely unsolicited mail", true},
+		{"550 5.7.1 gcdp", false},
+		{"421 4.7.28 too many with the same Message-ID", true},
+		{"503 5.5.1 Bad sequence of commands", true},
+	};
+	unsigned attempt;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(rows); i++)
+		for (attempt = 1; attempt < 5; attempt++)
+			assert_int_equal(
+				gmail_is_alarming(
+					judge(PHASE_FINAL, rows[i].reply),
+					attempt),
+				rows[i].alarming);
+}
+
+/* From which pause in a row on somebody is told. */
+static void test_says_which_pauses_last(void **state)
+{
+	static const struct {
+		enum pause pause;
+		unsigned from;
+	} rows[] = {
+		{PAUSE_BRIEF, UINT32_MAX},
+		{PAUSE_EHLO, 2},
+		{PAUSE_LOGINS, 2},
+		{PAUSE_AUTH_4XX, 4},
+		{PAUSE_RATE, 0},
+		{PAUSE_TRUST, 0},
+		{PAUSE_SUSPECT, UINT32_MAX},
+	};
+	unsigned step;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(rows); i++)
+		for (step = 0; step < 20; step++)
+			assert_int_equal(
+				gmail_pause_is_lasting(rows[i].pause, step),
+				step >= rows[i].from);
+}
+
 static void test_names_everything(void **state)
 {
 	int i;
@@ -486,6 +567,9 @@ int main(void)
 		cmocka_unit_test(test_matches_text_without_case),
 		cmocka_unit_test(test_reads_whole_replies),
 		cmocka_unit_test(test_pauses_grow_to_their_cap),
+		cmocka_unit_test(test_alarms_at_every_third_attempt),
+		cmocka_unit_test(test_alarms_at_once_or_never),
+		cmocka_unit_test(test_says_which_pauses_last),
 		cmocka_unit_test(test_names_everything),
 	};
 
