@@ -37,6 +37,8 @@ libgmrelay_a_SOURCES = \
 	src/base/hash.h \
 	src/base/log.c \
 	src/base/log.h \
+	src/base/loop.c \
+	src/base/loop.h \
 	src/base/password_hash.c \
 	src/base/password_hash.h \
 	src/base/quirk.c \

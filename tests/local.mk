@@ -60,6 +60,7 @@ unit_tests = \
 	tests/unit/test_local \
 	tests/unit/test_log \
 	tests/unit/test_login \
+	tests/unit/test_loop \
 	tests/unit/test_mailbox \
 	tests/unit/test_mailbox_list \
 	tests/unit/test_names \

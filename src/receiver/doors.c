@@ -8,6 +8,7 @@
 #include "base/conf.h"
 #include "base/counters.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "receiver/session.h"
 
@@ -158,12 +159,9 @@ static void accept_all(struct doors *doors, bool accept);
 
 static void pause_accepting(struct doors *doors, int ms)
 {
-	const struct timeval pause = {.tv_usec = ms * 1000};
-
 	accept_all(doors, false);
 	doors->accepted = 0;
-	if (event_add(doors->pause, &pause) != 0)
-		bug("a timer cannot be set");
+	loop_after(doors->pause, ms);
 }
 
 static void on_accept(struct evconnlistener *accepting, evutil_socket_t fd,
@@ -201,7 +199,7 @@ static void accept_all(struct doors *doors, bool accept)
 		if (doors->all[i].accepting == NULL)
 			continue;
 		if (accept)
-			evconnlistener_enable(doors->all[i].accepting);
+			loop_accept(doors->all[i].accepting);
 		else
 			evconnlistener_disable(doors->all[i].accepting);
 	}

@@ -14,6 +14,7 @@
 #include "base/conf.h"
 #include "base/counters.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/role.h"
 #include "base/util.h"
 #include "receiver/doors.h"
@@ -50,17 +51,6 @@ struct receiver {
 	unsigned gone;          /* sessions since memory was given back */
 };
 
-static void add_timer(struct event *event, unsigned ms)
-{
-	const struct timeval tv = {
-		.tv_sec = ms / 1000,
-		.tv_usec = (suseconds_t)(ms % 1000) * 1000,
-	};
-
-	if (event_add(event, &tv) != 0)
-		bug("a timer cannot be set");
-}
-
 /* --- draining ------------------------------------------------------------- */
 
 static void send_away(struct receiver *r, bool all, const char *why)
@@ -81,7 +71,7 @@ static void end_if_idle(struct receiver *r)
 	if (!r->shared.draining || r->shared.clients.count > 0)
 		return;
 	if (journal_busy(r->shared.journal))
-		add_timer(r->drain, DRAIN_LOOK_MS);
+		loop_after(r->drain, DRAIN_LOOK_MS);
 	else
 		event_base_loopbreak(r->shared.base);
 }
@@ -94,7 +84,7 @@ static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	send_away(r, true, "stopping, its time is over");
 	if (r->shared.clients.count > 0)
-		add_timer(r->drain, DRAIN_LOOK_MS);
+		loop_after(r->drain, DRAIN_LOOK_MS);
 	end_if_idle(r);
 }
 
@@ -116,7 +106,7 @@ static void drain(struct receiver *r)
 		return;
 	doors_close(&r->doors);
 	/* the deadline first: end_if_idle() may set an earlier one */
-	add_timer(r->drain, DRAIN_MS - DRAIN_MARGIN_MS);
+	loop_after(r->drain, DRAIN_MS - DRAIN_MARGIN_MS);
 	r->shared.draining = true;
 	send_away(r, false, "stopping");
 	end_if_idle(r);
@@ -240,10 +230,10 @@ static int start(struct receiver *r)
 		log_err("start failed reason=\"cannot watch the listening sockets\"");
 		return -1;
 	}
-	event_add(r->channel, NULL);
+	loop_watch(r->channel);
 	if (role->watchdog_ms > 0) {
 		r->watchdog = new_event(r, -1, EV_PERSIST, on_watchdog);
-		add_timer(r->watchdog, role->watchdog_ms);
+		loop_after(r->watchdog, role->watchdog_ms);
 	}
 	if (channel_send(role->channel_fd, CHANNEL_READY, -1, NULL, &err) !=
 		0) {

@@ -7,6 +7,7 @@
 
 #include "base/conf.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "relay/account_internal.h"
 #include "relay/schedule.h"
@@ -77,14 +78,9 @@ int64_t account_paused_total_ms(const struct account *a)
 
 void account_arm_timer(struct account *a, int64_t at_ms)
 {
-	int64_t left = at_ms - clock_boot_ms();
-	struct timeval delay = {0, 1000};
+	const int64_t left = at_ms - clock_boot_ms();
 
-	if (left > 0) {
-		delay.tv_sec = left / 1000;
-		delay.tv_usec = left % 1000 * 1000 + 1000;
-	}
-	evtimer_add(a->timer, &delay);
+	loop_after(a->timer, left > 0 ? left + 1 : 1);
 }
 
 void account_look_soon(struct account *a)

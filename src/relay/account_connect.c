@@ -10,6 +10,7 @@
 
 #include "base/conf.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "relay/account_internal.h"
 #include "relay/schedule.h"
@@ -129,14 +130,13 @@ static void on_finished(void *arg, struct upstream *u, struct delivery *d)
 
 static void connection_free(struct connection *c)
 {
-	const struct timeval rest = {REST_MS / 1000, REST_MS % 1000 * 1000};
 	struct account *a = c->account;
 
 	TAILQ_REMOVE(&a->connections, c, link);
 	a->connection_count--;
 	free(c);
 	if (a->connection_count == 0)
-		evtimer_add(a->rest, &rest);
+		loop_after(a->rest, REST_MS);
 }
 
 /* Not at once: what a connection leaves behind is freed turns later, and the

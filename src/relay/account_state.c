@@ -8,6 +8,7 @@
 #include "base/credential.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "base/worker.h"
 #include "relay/account_internal.h"
@@ -143,8 +144,6 @@ static void on_save_timer(evutil_socket_t fd, short what, void *arg)
 
 void account_state_save(struct account *a, bool at_once)
 {
-	const struct timeval delay = {STATE_SAVE_MS / 1000, 0};
-
 	if (at_once) {
 		if (a->save_timer != NULL)
 			evtimer_del(a->save_timer);
@@ -156,8 +155,7 @@ void account_state_save(struct account *a, bool at_once)
 	a->save_due = true;
 	if (a->save_timer == NULL)
 		a->save_timer = evtimer_new(a->params.base, on_save_timer, a);
-	if (a->save_timer != NULL)
-		evtimer_add(a->save_timer, &delay);
+	loop_after(a->save_timer, STATE_SAVE_MS);
 }
 
 struct loaded {

@@ -6,6 +6,7 @@
 #include "relay/control.h"
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/role.h"
 #include "base/util.h"
 #include "relay/control_client.h"
@@ -330,13 +331,12 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
-	static const struct timeval pause = {.tv_sec = CONTROL_ACCEPT_PAUSE_S};
 	struct control *control = arg;
 
 	log_warn("accept failed listen=control reason=\"%s\"",
 		evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
 	evconnlistener_disable(listener);
-	event_add(control->resume, &pause);
+	loop_after(control->resume, CONTROL_ACCEPT_PAUSE_S * 1000);
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *arg)
@@ -346,14 +346,13 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	control->started = true;
-	evconnlistener_enable(control->listener);
+	loop_accept(control->listener);
 }
 
 struct control *control_new(struct event_base *base, const struct role *role,
 	struct dispatch *d, const struct drop *drop, struct err *err)
 {
 	struct control *control = xcalloc(1, sizeof(*control));
-	const struct timeval wait = {CONTROL_START_S, 0};
 
 	control->base = base;
 	control->role = role;
@@ -373,7 +372,7 @@ struct control *control_new(struct event_base *base, const struct role *role,
 		return NULL;
 	}
 	evconnlistener_set_error_cb(control->listener, on_accept_error);
-	event_add(control->resume, &wait);
+	loop_after(control->resume, CONTROL_START_S * 1000);
 	return control;
 }
 

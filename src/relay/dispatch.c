@@ -7,6 +7,7 @@
 
 #include "base/conf.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "relay/dispatch_internal.h"
 #include "spool/journal.h"
@@ -232,7 +233,6 @@ void dispatch_on_settle(evutil_socket_t fd, short what, void *arg)
 	struct dispatch *d = arg;
 	int64_t now = clock_boot_ms(), next = SCHEDULE_NEVER;
 	const struct scheduled *first;
-	struct timeval delay;
 	size_t i;
 
 	(void)fd;
@@ -250,10 +250,7 @@ void dispatch_on_settle(evutil_socket_t fd, short what, void *arg)
 		evtimer_del(d->due);
 		return;
 	}
-	next -= now;
-	delay.tv_sec = next / 1000;
-	delay.tv_usec = next % 1000 * 1000 + 1000;
-	evtimer_add(d->due, &delay);
+	loop_after(d->due, next - now + 1);
 }
 
 void dispatch_drain(struct dispatch *d)

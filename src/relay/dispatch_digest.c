@@ -12,6 +12,7 @@
 #include "base/conf.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "relay/dispatch_internal.h"
 #include "relay/report_digest.h"
@@ -394,19 +395,13 @@ static void wait_again(struct dispatch *d)
 void dispatch_arm_digest(struct dispatch *d)
 {
 	const int64_t due = report_cap_due_ms(d->cap);
-	int64_t left = due - clock_boot_ms();
-	struct timeval delay = {0, 0};
 
 	/* Before all of failed/ is read a digest would be about a part of it.
 	 */
 	if (due == REPORT_CAP_NEVER || d->in_digest || !d->taken_up ||
 		d->draining)
 		return;
-	if (left > 0) {
-		delay.tv_sec = left / 1000;
-		delay.tv_usec = left % 1000 * 1000 + 1000;
-	}
-	evtimer_add(d->digest_timer, &delay);
+	loop_after(d->digest_timer, due - clock_boot_ms() + 1);
 }
 
 void dispatch_on_digest_timer(evutil_socket_t fd, short what, void *arg)

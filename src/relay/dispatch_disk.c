@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "relay/dispatch_internal.h"
 #include "spool/queue.h"
@@ -114,7 +115,6 @@ static void run_job(struct worker_job *job)
 
 static void job_is_late(struct disk_job *job)
 {
-	const struct timeval delay = {LATE_RETRY_S, 0};
 	struct dispatch *d = job->dispatch;
 	struct log_text text;
 	char id[HEX64_SIZE];
@@ -132,7 +132,7 @@ static void job_is_late(struct disk_job *job)
 	STAILQ_INSERT_TAIL(&d->late_jobs, job, link);
 	/* the first one's time: new ones do not put the others off */
 	if (!evtimer_pending(d->late_timer, NULL))
-		evtimer_add(d->late_timer, &delay);
+		loop_after(d->late_timer, LATE_RETRY_S * 1000);
 }
 
 static void take_up_report(struct disk_job *job)

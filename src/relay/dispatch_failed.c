@@ -5,6 +5,7 @@
 
 #include "base/conf.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "relay/dispatch_internal.h"
 
@@ -44,10 +45,8 @@ static void remove_failed(struct dispatch *d, struct failed_message *f)
 
 static void arm_timer(struct dispatch *d)
 {
-	const struct timeval delay = {FAILED_LOOK_S, 0};
-
 	if (d->failed.count > 0 && !evtimer_pending(d->failed_timer, NULL))
-		evtimer_add(d->failed_timer, &delay);
+		loop_after(d->failed_timer, FAILED_LOOK_S * 1000);
 }
 
 void dispatch_await_digest(struct dispatch *d, const struct failed_message *f)

@@ -8,6 +8,7 @@
 
 #include "base/conf.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "relay/dispatch_internal.h"
 #include "spool/queue.h"
@@ -313,7 +314,6 @@ static void on_take_up(evutil_socket_t fd, short what, void *arg)
 	struct dispatch *d = arg;
 	struct found_files *queue = &d->queue_found;
 	struct found_files *failed = &d->failed_found;
-	static const struct timeval next_turn = {0, 0};
 	int left = TAKE_UP_FILES;
 
 	(void)fd;
@@ -324,7 +324,7 @@ static void on_take_up(evutil_socket_t fd, short what, void *arg)
 		take_up_failed(d, &failed->files[failed->taken++]);
 	if (left == 0) {
 		/* an event made active would run before others are polled */
-		event_add(d->take_up, &next_turn);
+		loop_after(d->take_up, 0);
 		return;
 	}
 	d->taken_up = true;

@@ -10,6 +10,7 @@
 
 #include "base/conf.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/role.h"
 #include "base/util.h"
 #include "base/worker.h"
@@ -110,8 +111,6 @@ static void judge(struct drop *d)
 
 static void wait_a_while(struct drop *d)
 {
-	struct timeval delay;
-
 	if (d->delay_ms == 0)
 		d->delay_ms = DROP_DELAY_FIRST_MS;
 	else if (d->waited) /* what came meanwhile makes nothing later */
@@ -119,9 +118,7 @@ static void wait_a_while(struct drop *d)
 	d->waited = false;
 	if (d->delay_ms > DROP_DELAY_MAX_MS)
 		d->delay_ms = DROP_DELAY_MAX_MS;
-	delay.tv_sec = d->delay_ms / 1000;
-	delay.tv_usec = d->delay_ms % 1000 * 1000;
-	event_add(d->timer, &delay);
+	loop_after(d->timer, d->delay_ms);
 }
 
 /* --- looks ---------------------------------------------------------------- */

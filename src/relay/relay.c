@@ -9,6 +9,7 @@
 #include "base/conf.h"
 #include "base/credential.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "relay/control.h"
 #include "relay/dispatch.h"
@@ -184,15 +185,13 @@ static void on_change(void *arg)
 
 static void drain(struct relay *r)
 {
-	const struct timeval soon = {0, DRAIN_LOOK_MS * 1000};
-
 	if (r->drain_until_ms != 0)
 		return;
 	r->drain_until_ms = clock_boot_ms() + DRAIN_MS;
 	dispatch_drain(r->dispatch);
 	if (r->drop != NULL)
 		drop_drain(r->drop);
-	event_add(r->drain_look, &soon);
+	loop_after(r->drain_look, DRAIN_LOOK_MS);
 }
 
 /* A receiver that drains still needs segments and bodies for what is under
@@ -269,7 +268,6 @@ static void on_alive(evutil_socket_t fd, short what, void *arg)
 static int make_events(struct relay *r, struct err *err)
 {
 	const unsigned ms = r->role->watchdog_ms;
-	const struct timeval often = {ms / 1000, ms % 1000 * 1000};
 
 	r->channel = event_new(r->base, r->role->channel_fd,
 		EV_READ | EV_PERSIST, on_channel, r);
@@ -279,9 +277,9 @@ static int make_events(struct relay *r, struct err *err)
 	if (r->channel == NULL || r->status == NULL || r->drain_look == NULL ||
 		r->alive == NULL)
 		return err_set(err, ERR_SYSTEM, "out of memory");
-	event_add(r->channel, NULL);
+	loop_watch(r->channel);
 	if (ms > 0)
-		event_add(r->alive, &often);
+		loop_after(r->alive, ms);
 	return 0;
 }
 

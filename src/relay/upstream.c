@@ -8,6 +8,7 @@
 
 #include "base/conf.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "relay/tls.h"
 #include "relay/upstream_internal.h"
@@ -91,13 +92,9 @@ static int64_t timeout_ms(const struct upstream *u)
 void upstream_arm_timer(struct upstream *u)
 {
 	const int64_t ms = timeout_ms(u);
-	const struct timeval tv = {
-		.tv_sec = ms / 1000,
-		.tv_usec = ms % 1000 * 1000,
-	};
 
 	if (ms > 0)
-		event_add(u->timer, &tv);
+		loop_after(u->timer, ms);
 	else
 		event_del(u->timer);
 }

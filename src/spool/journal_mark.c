@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "spool/journal_read_internal.h"
 
@@ -170,11 +171,8 @@ static bool is_sparse(const struct journal_segment *s)
 
 static void arm_sparse(struct journal_reader *r)
 {
-	const struct timeval delay = {
-		JOURNAL_SPARSE_MS / 1000, JOURNAL_SPARSE_MS % 1000 * 1000};
-
 	if (!evtimer_pending(r->sparse_timer, NULL))
-		evtimer_add(r->sparse_timer, &delay);
+		loop_after(r->sparse_timer, JOURNAL_SPARSE_MS);
 }
 
 /* Those of which nothing has left since the last time, one at a time: each
@@ -426,15 +424,12 @@ static void on_sync_timer(evutil_socket_t fd, short what, void *arg)
 
 static void arm_sync(struct journal_reader *r, int64_t delay_ms)
 {
-	struct timeval delay = {delay_ms / 1000, delay_ms % 1000 * 1000};
-
 	if (r->sync_timer == NULL)
 		r->sync_timer = evtimer_new(r->base, on_sync_timer, r);
-	if (r->sync_timer == NULL)
-		abort();
-	if (delay_ms > 0 && evtimer_pending(r->sync_timer, NULL))
+	if (r->sync_timer != NULL && delay_ms > 0 &&
+		evtimer_pending(r->sync_timer, NULL))
 		return;
-	evtimer_add(r->sync_timer, &delay);
+	loop_after(r->sync_timer, delay_ms);
 }
 
 static bool has_segment(const struct journal_reader *r, uint64_t number)

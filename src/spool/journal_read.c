@@ -10,6 +10,7 @@
 #include "spool/journal_read.h"
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "spool/envelope.h"
 #include "spool/journal_read_internal.h"
@@ -212,7 +213,7 @@ void journal_reader_set_link(struct journal_reader *r, int link_fd)
 		event_new(r->base, link_fd, EV_WRITE, on_link_writable, r);
 	if (r->link_read == NULL || r->link_write == NULL)
 		abort();
-	event_add(r->link_read, NULL);
+	loop_watch(r->link_read);
 }
 
 void journal_reader_peer_gone(struct journal_reader *r)

@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "spool/envelope.h"
 #include "spool/journal_read_internal.h"
@@ -292,13 +293,12 @@ static void on_scan_retry(evutil_socket_t fd, short what, void *arg)
 
 static void scan_later(struct journal_segment *s)
 {
-	const struct timeval delay = {SCAN_RETRY_S, 0};
 	struct journal_reader *r = s->reader;
 	struct log_text text;
 	char name[HEX64_SIZE];
 
 	s->unreadable = true;
-	evtimer_add(r->scan_retry, &delay);
+	loop_after(r->scan_retry, SCAN_RETRY_S * 1000);
 	if (s->told_unreadable)
 		return;
 	s->told_unreadable = true;
@@ -309,7 +309,6 @@ static void scan_later(struct journal_segment *s)
 
 static void on_scan(evutil_socket_t fd, short what, void *arg)
 {
-	static const struct timeval next_turn = {0, 0};
 	struct journal_reader *r = arg;
 	struct journal_segment *s = next_to_scan(r);
 
@@ -324,7 +323,7 @@ static void on_scan(evutil_socket_t fd, short what, void *arg)
 	if (next_to_scan(r) != NULL) {
 		/* What was found does not wait for the rest: an event made
 		 * active would run before any other is polled. */
-		event_add(r->scan, &next_turn);
+		loop_after(r->scan, 0);
 		return;
 	}
 	buf_free(&r->window);

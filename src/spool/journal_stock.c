@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/util.h"
 #include "spool/journal_read_internal.h"
 
@@ -127,8 +128,6 @@ static void on_room_timer(evutil_socket_t fd, short what, void *arg)
 
 static void no_room(struct journal_reader *r, int why)
 {
-	struct timeval delay = {
-		ROOM_RETRY_MS / 1000, ROOM_RETRY_MS % 1000 * 1000};
 	struct log_text text;
 
 	if (!r->told_no_room)
@@ -141,11 +140,9 @@ static void no_room(struct journal_reader *r, int why)
 	r->short_of_room = true;
 	if (r->room_timer == NULL)
 		r->room_timer = evtimer_new(r->base, on_room_timer, r);
-	if (r->room_timer == NULL)
-		abort();
 	/* Asking again meanwhile does not put it off. */
-	if (!evtimer_pending(r->room_timer, NULL))
-		evtimer_add(r->room_timer, &delay);
+	if (r->room_timer == NULL || !evtimer_pending(r->room_timer, NULL))
+		loop_after(r->room_timer, ROOM_RETRY_MS);
 }
 
 static void room_is_there(struct journal_reader *r)
@@ -318,7 +315,7 @@ static int hand_over(
 		return -1;
 	rc = link_send_handover(r->link_fd, h, &err);
 	if (rc == 0)
-		event_add(r->link_write, NULL);
+		loop_watch(r->link_write);
 	if (rc > 0 && counted != NULL)
 		*counted = ++r->sent;
 	return rc;

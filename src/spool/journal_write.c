@@ -10,6 +10,7 @@
 
 #include "spool/journal_write.h"
 
+#include "base/loop.h"
 #include "base/util.h"
 #include "spool/journal_write_internal.h"
 
@@ -215,7 +216,6 @@ void journal_arm_waits(struct journal *j)
 	struct draft *body = TAILQ_FIRST(&j->wanting_bodies);
 	struct draft *segment = TAILQ_FIRST(&j->wanting_segments);
 	int64_t left = INT64_MAX, now = clock_boot_ms();
-	struct timeval delay;
 
 	if (body != NULL)
 		left = body->deadline - now;
@@ -225,11 +225,7 @@ void journal_arm_waits(struct journal *j)
 		event_del(j->waits);
 		return;
 	}
-	if (left < 0)
-		left = 0;
-	delay.tv_sec = left / 1000;
-	delay.tv_usec = left % 1000 * 1000;
-	event_add(j->waits, &delay);
+	loop_after(j->waits, left);
 }
 
 void journal_append(struct journal *j, struct draft *d)
@@ -320,11 +316,8 @@ static void on_lost(evutil_socket_t fd, short what, void *arg)
 /* The link is no more, for a reason that is still to be told. */
 static void link_lost(struct journal *j)
 {
-	const struct timeval delay = {
-		JOURNAL_LOST_MS / 1000, JOURNAL_LOST_MS % 1000 * 1000};
-
 	link_close(j);
-	evtimer_add(j->lost, &delay);
+	loop_after(j->lost, JOURNAL_LOST_MS);
 }
 
 /* A statement with these was sent: nobody needs them any more. */
@@ -359,7 +352,7 @@ static void send_statement(struct journal *j)
 			(struct link_body){b->name, b->empty};
 	rc = link_send_statement(j->link_fd, say, NULL);
 	if (rc == 0)
-		event_add(j->link_write, NULL);
+		loop_watch(j->link_write);
 	if (rc < 0)
 		link_lost(j);
 	if (rc <= 0)
@@ -493,7 +486,7 @@ void journal_set_link(struct journal *j, int link_fd)
 		event_new(j->base, link_fd, EV_WRITE, on_link_writable, j);
 	if (j->link_read == NULL || j->link_write == NULL)
 		abort();
-	event_add(j->link_read, NULL);
+	loop_watch(j->link_read);
 	journal_state_soon(j);
 }
 

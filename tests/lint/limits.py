@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """limits.py DIR... - files of at most 600 lines, functions of at most 60 (from
-the brace that opens them to the one that closes them), no banned call."""
+the brace that opens them to the one that closes them), no banned call, no event
+of ours that is added without a look at whether it was."""
 import os
 import re
 import sys
@@ -9,6 +10,10 @@ FILE_MAX = 600
 FUNCTION_MAX = 60
 BANNED = re.compile(
     r"\b(strcpy|strcat|sprintf|vsprintf|alloca|gets|strtok|atoi)\s*\(")
+# a statement, and no part of a condition
+UNSEEN = re.compile(
+    r"^\s*(?:\(void\)\s*)?(event_add|evtimer_add|evconnlistener_enable)\s*\(")
+GOES_ON = ("|", "&", "(", ",", "=", "!", "?", ":")
 TODO = re.compile(r"\b(TODO|FIXME|XXX)\b")
 
 
@@ -27,6 +32,7 @@ def check_c(path, lines):
     wrong = []
     start = None
     in_comment = False
+    before = ""
     for number, line in enumerate(lines, 1):
         if line == "{":
             start = number
@@ -40,6 +46,11 @@ def check_c(path, lines):
         if not in_comment and BANNED.search(code):
             wrong.append("%s:%d: a call that is banned here: %s" %
                          (path, number, BANNED.search(code)[1]))
+        if path.startswith("src/") and UNSEEN.search(code) and \
+                not before.endswith(GOES_ON):
+            wrong.append("%s:%d: %s() can fail: base/loop.h" %
+                         (path, number, UNSEEN.search(code)[1]))
+        before = code.rstrip()
         if TODO.search(line):
             wrong.append("%s:%d: no %s is left behind" %
                          (path, number, TODO.search(line)[1]))
