@@ -32,6 +32,7 @@ unit_tests = \
 	tests/unit/test_counters \
 	tests/unit/test_credential \
 	tests/unit/test_ctl_text \
+	tests/unit/test_dispatch_disk \
 	tests/unit/test_drop_format \
 	tests/unit/test_dsn \
 	tests/unit/test_envelope \

@@ -24,9 +24,14 @@
 #define LATE_RETRY_S   5
 #define REPORT_BUF_MAX QUEUE_FILE_MAX
 
+bool dispatch_disk_is_behind(const struct dispatch *d)
+{
+	return d->disk_octets >= DISK_OCTETS_MAX;
+}
+
 bool dispatch_disk_busy(const struct dispatch *d)
 {
-	return d->disk_jobs >= DISK_JOBS_MAX;
+	return d->disk_jobs >= DISK_JOBS_MAX || dispatch_disk_is_behind(d);
 }
 
 struct disk_job *disk_job_new(struct dispatch *d, uint64_t id)
@@ -40,10 +45,26 @@ struct disk_job *disk_job_new(struct dispatch *d, uint64_t id)
 	return job;
 }
 
-static void disk_job_free(struct disk_job *job)
+static void count_octets(struct disk_job *job)
+{
+	if (job->octets > 0)
+		return;
+	job->octets = sizeof(*job) + job->report.cap + job->file.cap;
+	job->dispatch->disk_octets += job->octets;
+}
+
+/* They are on disk, or never will be. */
+static void free_octets(struct disk_job *job)
 {
 	buf_free(&job->report);
 	buf_free(&job->file);
+	job->dispatch->disk_octets -= job->octets;
+	job->octets = 0;
+}
+
+static void disk_job_free(struct disk_job *job)
+{
+	free_octets(job);
 	free(job);
 }
 
@@ -140,7 +161,6 @@ static void take_up_report(struct disk_job *job)
 	struct dispatch *d = job->dispatch;
 	char id[HEX64_SIZE], about[HEX64_SIZE];
 
-	buf_free(&job->report);
 	if (!job->report_new)
 		return;
 	job->report_new = false;
@@ -171,6 +191,7 @@ static void on_job(struct worker_job *worker_job)
 		return;
 	}
 	d->disk_trouble = false;
+	free_octets(job);
 	take_up_report(job);
 	/* The file is there: the record is done with. */
 	if (job->message != NULL && job->message->place.segment != NULL)
@@ -189,6 +210,7 @@ void disk_job_submit(struct disk_job *job)
 	}
 	job->job.run = run_job;
 	job->job.done = on_job;
+	count_octets(job);
 	job->dispatch->disk_jobs++;
 	worker_submit(job->dispatch->mover, &job->job);
 }
@@ -404,4 +426,43 @@ void dispatch_keep_bytes(
 	job->gave_up.damaged = true;
 	job->after = after_fail;
 	disk_job_submit(job);
+}
+
+/* Its record is moved to queue/, as it is. */
+static void move_away(struct dispatch *d, struct message *m)
+{
+	struct content *content = NULL;
+	struct envelope *env = NULL;
+
+	if (dispatch_load(d, m, &env, &content, NULL) == 0)
+		dispatch_save(d, m, env, content, m->scheduled.due_ms, NULL, 0);
+	envelope_free(&env);
+	content_free(&content);
+}
+
+void dispatch_on_sparse(void *arg, const struct journal_segment *segment)
+{
+	struct dispatch *d = arg;
+	struct message **found, *m;
+	size_t s, i, count = 0;
+
+	/* then they go there one by one, when they are tried again */
+	if (dispatch_disk_is_behind(d))
+		return;
+	for (s = 0; s < d->slot_count; s++)
+		count += schedule_count(d->slots[s].schedule);
+	found = xcalloc(count > 0 ? count : 1, sizeof(struct message *));
+	count = 0;
+	for (s = 0; s < d->slot_count; s++)
+		for (i = 0; i < schedule_count(d->slots[s].schedule); i++) {
+			m = (struct message *)schedule_at(
+				d->slots[s].schedule, i);
+			if (m->place.segment == segment &&
+				m->stage == STAGE_WAIT)
+				found[count++] = m;
+		}
+	/* Only now: moving one changes the order of the others. */
+	for (i = 0; i < count; i++)
+		move_away(d, found[i]);
+	free(found);
 }

@@ -173,7 +173,17 @@ static bool wish_for(struct message *m, enum message_wish wish)
 	return true;
 }
 
-static int set_hold(struct dispatch *d, uint64_t id, bool hold, struct err *err)
+static int disk_is_behind(struct err *err)
+{
+	err_set(err, ERR_LIMIT,
+		"the spool's disk is behind with what is to be written: make "
+		"room in the spool, check the disk, or try again in a moment");
+	return -1; /* said here, for the static analysis */
+}
+
+/* Whatever the disk does: a wish is kept. */
+static int change_hold(
+	struct dispatch *d, uint64_t id, bool hold, struct err *err)
 {
 	struct message *m = find_at_rest(d, id, err);
 	struct content *content = NULL;
@@ -191,6 +201,13 @@ static int set_hold(struct dispatch *d, uint64_t id, bool hold, struct err *err)
 	envelope_free(&env);
 	content_free(&content);
 	return 0;
+}
+
+static int set_hold(struct dispatch *d, uint64_t id, bool hold, struct err *err)
+{
+	if (dispatch_disk_is_behind(d))
+		return disk_is_behind(err);
+	return change_hold(d, id, hold, err);
 }
 
 int dispatch_hold(struct dispatch *d, uint64_t id, struct err *err)
@@ -308,6 +325,8 @@ static int requeue_failed(struct dispatch *d, uint64_t id, struct err *err)
 	struct envelope *env = NULL;
 	struct disk_job *job = NULL;
 
+	if (dispatch_disk_is_behind(d))
+		return disk_is_behind(err);
 	if (read_failed(d, id, &env, &content, err) != 0)
 		return -1;
 	if (env->damaged) {
@@ -404,10 +423,10 @@ void dispatch_grant_wish(struct dispatch *d, struct message *m)
 
 	m->wish = WISH_NONE;
 	if (wish == WISH_HOLD && m->stage != STAGE_HOLD)
-		(void)set_hold(d, m->id, true, NULL);
+		(void)change_hold(d, m->id, true, NULL);
 	else if ((wish == WISH_RELEASE || wish == WISH_RETRY) &&
 		 m->stage == STAGE_HOLD)
-		(void)set_hold(d, m->id, false, NULL);
+		(void)change_hold(d, m->id, false, NULL);
 	else if (wish == WISH_RETRY && m->stage == STAGE_WAIT)
 		dispatch_wait_until(d, m, clock_boot_ms());
 	else if (wish == WISH_DELETE)
@@ -421,7 +440,7 @@ void dispatch_seen(struct dispatch *d, uint64_t id)
 	struct envelope *env = NULL;
 	struct disk_job *job;
 
-	if (f == NULL || f->seen || f->busy ||
+	if (f == NULL || f->seen || f->busy || dispatch_disk_is_behind(d) ||
 		queue_read(d->failed_fd, d->large_fd, id, &env, &content,
 			NULL) != 0)
 		return;

@@ -132,6 +132,13 @@ struct recent {
  * in memory, and what it is to write is what a killed process forgets. */
 #define DISK_JOBS_MAX 16
 
+/* Octets of messages and reports that may wait in memory to be written, also
+ * while the disk fails. Beyond it no transaction begins, nothing is changed by
+ * hand, the start reads on later. On top come the transactions under way then,
+ * and what is left of one segment. Only the mover makes it less, and that waits
+ * for nothing of these. */
+#define DISK_OCTETS_MAX (16 * 1024 * 1024)
+
 enum disk_dir { DISK_NONE, DISK_QUEUE, DISK_FAILED };
 
 /* Up to four steps in this order; the first that fails ends the job, which is
@@ -158,6 +165,7 @@ struct disk_job {
 	uint64_t remove_body;
 	uint64_t body_left; /* the same, but behind the mark: for after */
 
+	size_t octets; /* counted in d->disk_octets */
 	bool optional; /* not tried again */
 	int failed;
 	struct err err;
@@ -217,7 +225,8 @@ struct dispatch {
 	bool disk_trouble; /* told */
 	size_t disk_jobs; /* submitted, and not done; what accounts save is none
 			   */
-	bool told_account; /* that one is named that is not there */
+	size_t disk_octets; /* of jobs, the late ones too, not yet written */
+	bool told_account;  /* that one is named that is not there */
 	struct follower followers[FOLLOWERS_MAX];
 	size_t follower_count;
 	struct recent recent[RECENT_MAX]; /* a ring */
@@ -346,8 +355,12 @@ void dispatch_fail(struct dispatch *d, struct message *m, struct envelope *env,
  * file of queue/. m ends. */
 void dispatch_keep_bytes(
 	struct dispatch *d, struct message *m, const char *data, size_t len);
+/* What is left of the segment goes to queue/. */
+void dispatch_on_sparse(void *arg, const struct journal_segment *segment);
 /* The disk is behind: no further transaction before it has caught up. */
 bool dispatch_disk_busy(const struct dispatch *d);
+/* Above DISK_OCTETS_MAX: only what has to be written may still be added. */
+bool dispatch_disk_is_behind(const struct dispatch *d);
 struct disk_job *disk_job_new(struct dispatch *d, uint64_t id);
 void disk_job_submit(struct disk_job *job);
 void dispatch_retry_jobs(struct dispatch *d);

@@ -22,6 +22,8 @@
 
 /* Files of queue/ and failed/ read in one turn of the loop. */
 #define TAKE_UP_FILES 64
+/* The start looks so often whether a disk that was behind has caught up. */
+#define TAKE_UP_DISK_MS 1000
 
 static struct found_file *find_file(
 	const struct found_files *found, uint64_t id)
@@ -128,42 +130,6 @@ static void on_recovered(void *arg)
 	struct dispatch *d = arg;
 
 	event_active(d->take_up, 0, 0);
-}
-
-/* Its record is moved to queue/, as it is. */
-static void move_away(struct dispatch *d, struct message *m)
-{
-	struct content *content = NULL;
-	struct envelope *env = NULL;
-
-	if (dispatch_load(d, m, &env, &content, NULL) == 0)
-		dispatch_save(d, m, env, content, m->scheduled.due_ms, NULL, 0);
-	envelope_free(&env);
-	content_free(&content);
-}
-
-static void on_sparse(void *arg, const struct journal_segment *segment)
-{
-	struct dispatch *d = arg;
-	struct message **found, *m;
-	size_t s, i, count = 0;
-
-	for (s = 0; s < d->slot_count; s++)
-		count += schedule_count(d->slots[s].schedule);
-	found = xcalloc(count > 0 ? count : 1, sizeof(struct message *));
-	count = 0;
-	for (s = 0; s < d->slot_count; s++)
-		for (i = 0; i < schedule_count(d->slots[s].schedule); i++) {
-			m = (struct message *)schedule_at(
-				d->slots[s].schedule, i);
-			if (m->place.segment == segment &&
-				m->stage == STAGE_WAIT)
-				found[count++] = m;
-		}
-	/* Only now: moving one changes the order of the others. */
-	for (i = 0; i < count; i++)
-		move_away(d, found[i]);
-	free(found);
 }
 
 /* A file that cannot be read, or is none: what it names stays. Returns whether
@@ -318,6 +284,11 @@ static void on_take_up(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	/* what is damaged means writing */
+	if (dispatch_disk_is_behind(d)) {
+		loop_after(d->take_up, TAKE_UP_DISK_MS);
+		return;
+	}
 	for (; left > 0 && queue->taken < queue->count; left--)
 		take_up_or_drop(d, &queue->files[queue->taken++]);
 	for (; left > 0 && failed->taken < failed->count; left--)
@@ -510,7 +481,7 @@ struct dispatch *dispatch_new(
 {
 	struct dispatch *d = xcalloc(1, sizeof(*d));
 	const struct journal_reader_callbacks callbacks = {
-		on_record, on_recovered, on_sparse, d};
+		on_record, on_recovered, dispatch_on_sparse, d};
 
 	d->base = params->base;
 	d->conf = params->conf;
