@@ -26,7 +26,8 @@
 
 /* A digest that could not be written is tried again then. */
 #define DIGEST_RETRY_MS (60 * 1000)
-/* Messages marked in one job: others wait for the mover meanwhile. */
+/* Messages marked in one job, with a sync of each file and one of their names:
+ * others wait for the mover meanwhile. */
 #define MARKS_MAX 8
 
 struct named_message {
@@ -189,8 +190,8 @@ static int mark_message(const struct dispatch *d, uint64_t id, struct err *err)
 		if (rc != 0)
 			err_set(err, ERR_LIMIT, "the envelope is too long");
 		else
-			rc = queue_write(d->failed_fd, hex64(name, id), &file,
-				true, err);
+			rc = queue_replace(
+				d->failed_fd, hex64(name, id), &file, err);
 	}
 	envelope_free(&env);
 	buf_free(&old);
@@ -206,6 +207,7 @@ static void run_marks(struct worker_job *worker_job)
 	for (i = 0; i < job->count; i++)
 		job->failed |=
 			mark_message(job->dispatch, job->ids[i], &job->err);
+	job->failed |= queue_sync_names(job->dispatch->failed_fd, &job->err);
 }
 
 /* --- on the loop --------------------------------------------------------- */

@@ -52,7 +52,8 @@ static int name_first_time(int dir_fd, const char *temp, const char *name)
 	return unlinkat(dir_fd, temp, 0);
 }
 
-int queue_write(int dir_fd, const char *name, const struct buf *bytes,
+/* All of queue_write() but the directory's sync. */
+static int write_named(int dir_fd, const char *name, const struct buf *bytes,
 	bool replace, struct err *err)
 {
 	char temp[TEMP_NAME_MAX];
@@ -67,16 +68,35 @@ int queue_write(int dir_fd, const char *name, const struct buf *bytes,
 		rc = renameat(dir_fd, temp, dir_fd, name);
 	else
 		rc = name_first_time(dir_fd, temp, name);
-	if (rc != 0) {
-		err_errno(err, "renaming %s", temp);
-		goto fail;
-	}
-	if (fsync(dir_fd) != 0)
-		return err_errno(err, "syncing the directory of %s", name);
-	return 0;
+	if (rc == 0)
+		return 0;
+	err_errno(err, "renaming %s", temp);
 fail:
 	(void)unlinkat(dir_fd, temp, 0);
 	return -1;
+}
+
+int queue_write(int dir_fd, const char *name, const struct buf *bytes,
+	bool replace, struct err *err)
+{
+	if (write_named(dir_fd, name, bytes, replace, err) != 0)
+		return -1;
+	if (fsync(dir_fd) != 0)
+		return err_errno(err, "syncing the directory of %s", name);
+	return 0;
+}
+
+int queue_replace(
+	int dir_fd, const char *name, const struct buf *bytes, struct err *err)
+{
+	return write_named(dir_fd, name, bytes, true, err);
+}
+
+int queue_sync_names(int dir_fd, struct err *err)
+{
+	if (fsync(dir_fd) != 0)
+		return err_errno(err, "syncing a directory of the spool");
+	return 0;
 }
 
 int queue_remove(int dir_fd, const char *name, struct err *err)

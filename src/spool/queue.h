@@ -30,6 +30,13 @@
 int queue_write(int dir_fd, const char *name, const struct buf *bytes,
 	bool replace, struct err *err);
 
+/* Writes a newer form of the file over it. It is whole after a power cut, the
+ * old one or the new: which, is sure only when queue_sync_names() has been
+ * called, once for many. Both return 0, -1 with err. */
+int queue_replace(
+	int dir_fd, const char *name, const struct buf *bytes, struct err *err);
+int queue_sync_names(int dir_fd, struct err *err);
+
 /* Removes the file and syncs the directory. One that is not there counts as
  * success. Returns 0, -1 with err. */
 int queue_remove(int dir_fd, const char *name, struct err *err);

@@ -322,6 +322,28 @@ def a_digest_that_cannot_be_written_is_not_lost(t):
 
 
 @scenario
+def marks_share_the_sync_of_their_names(t):
+    fold = 16
+    _fake, reports, daemon = refusing(t)
+    faults = Faults(daemon)
+    t.at_end.append(faults.clear)
+    daemon.start()
+    send_lost(daemon, SINGLES + fold)
+    wait_failed(daemon, SINGLES + fold)
+    stop_for_the_hour(daemon)
+    syncs = faults.delay("mover", FSYNC, 0)
+    daemon.start()
+    reports.wait_digests()
+    wait_all_told(daemon)
+    # the digest's two; each file's; one for eight names; and what else the
+    # mover does: the digest's removal, an account's state
+    most = 2 + fold + fold // 8 + 8
+    t.true(fold < syncs.entered <= most, "%d syncs" % syncs.entered)
+    print_comment("%d syncs for %d messages in a digest" % (
+        syncs.entered, fold))
+
+
+@scenario
 def what_is_refused_from_drop_is_set_aside(t):
     fake, reports, daemon = refusing(t)
     daemon.start()

@@ -238,6 +238,81 @@ static void a_directory_that_cannot_be_synced_is_told(void **state)
 	assert_non_null(strstr(err.text, "removing"));
 }
 
+/* Each is synced before it has its name; the names are synced once for all. */
+static void many_files_are_replaced_with_one_sync_of_their_names(void **state)
+{
+	enum { FILES = 5 };
+	struct desk *desk = *state;
+	char name[HEX64_SIZE], temp[40];
+	struct err err;
+	uint64_t id;
+
+	for (id = ID; id < ID + FILES; id++) {
+		make_text(desk, id, "old");
+		assert_int_equal(queue_write(desk->fd, hex64(name, id),
+					 &desk->text, false, &err),
+			0);
+	}
+	io_forget();
+	for (id = ID; id < ID + FILES; id++) {
+		make_text(desk, id, "new");
+		assert_int_equal(queue_replace(desk->fd, hex64(name, id),
+					 &desk->text, &err),
+			0);
+		snprintf(temp, sizeof(temp), "queue/.new.%s", name);
+		assert_int_equal(io_tally(IO_SYNCED, temp), 1);
+		assert_int_equal(io_at(io_count() - 1)->kind, IO_RENAME);
+	}
+	/* names of files in it begin alike */
+	assert_int_equal(io_tally(IO_SYNCED, "queue"), FILES);
+	assert_int_equal(queue_sync_names(desk->fd, &err), 0);
+	assert_int_equal(io_tally(IO_SYNCED, "queue"), FILES + 1);
+	assert_string_equal(io_at(io_count() - 1)->name, "queue");
+	must_read(desk, "new");
+	io_fail(IO_SYNC, "=queue", EIO, 1);
+	assert_int_equal(queue_sync_names(desk->fd, &err), -1);
+	assert_int_equal(err.kind, ERR_SYSTEM);
+}
+
+/* The power goes behind the new name and before its sync. */
+static void a_file_that_is_replaced_is_whole_in_any_case(void **state)
+{
+	struct desk *desk = *state;
+	struct envelope *env;
+	struct content *content;
+	unsigned seed, old = 0, new = 0;
+	char byte;
+
+	for (seed = 1; seed <= 64; seed++) {
+		(void)unlinkat(desk->fd, NAME, 0);
+		io_seed(seed);
+		io_track(true);
+		make_text(desk, ID, "o");
+		assert_int_equal(
+			queue_write(desk->fd, NAME, &desk->text, false, NULL),
+			0);
+		make_text(desk, ID, "n");
+		assert_int_equal(
+			queue_replace(desk->fd, NAME, &desk->text, NULL), 0);
+		if (seed % 2 == 0)
+			assert_int_equal(queue_sync_names(desk->fd, NULL), 0);
+		io_cut_power();
+		io_track(false);
+		assert_int_equal(queue_read(desk->fd, desk->rig.large_fd, ID,
+					 &env, &content, NULL),
+			0);
+		assert_int_equal(content_read(content, &byte, 1, NULL), 1);
+		old += byte == 'o';
+		new += byte == 'n';
+		if (seed % 2 == 0)
+			assert_int_equal(byte, 'n');
+		envelope_free(&env);
+		content_free(&content);
+	}
+	assert_int_equal(old + new, 64);
+	assert_true(old > 0);
+}
+
 /* Of a process that died: whatever stands there is written anew. */
 static void a_left_over_temporary_file_is_no_hindrance(void **state)
 {
@@ -562,6 +637,8 @@ int main(void)
 		RULE(the_first_rename_is_never_over_another_file),
 		RULE(a_step_that_fails_changes_nothing),
 		RULE(a_directory_that_cannot_be_synced_is_told),
+		RULE(many_files_are_replaced_with_one_sync_of_their_names),
+		RULE(a_file_that_is_replaced_is_whole_in_any_case),
 		RULE(a_left_over_temporary_file_is_no_hindrance),
 		RULE(what_is_no_right_file_is_refused),
 		RULE(what_is_no_regular_file_is_refused),
