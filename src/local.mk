@@ -11,6 +11,8 @@ libgmrelay_a_SOURCES = \
 	src/base/channel.h \
 	src/base/client_record.c \
 	src/base/client_record.h \
+	src/base/clock_watch.c \
+	src/base/clock_watch.h \
 	src/base/conf.c \
 	src/base/conf.h \
 	src/base/conf_check.c \

@@ -253,6 +253,13 @@ void dispatch_on_settle(evutil_socket_t fd, short what, void *arg)
 	loop_after(d->due, next - now + 1);
 }
 
+/* Settling looks at what is due, and sets the timers of what is not. */
+void dispatch_clock_jumped(struct dispatch *d)
+{
+	dispatch_settle_soon(d);
+	dispatch_arm_digest(d);
+}
+
 void dispatch_drain(struct dispatch *d)
 {
 	size_t i;

@@ -390,6 +390,8 @@ struct dispatch_params {
 struct dispatch *dispatch_new(
 	const struct dispatch_params *params, struct err *err);
 void dispatch_free(struct dispatch **d);
+/* Timers are to be set anew. */
+void dispatch_clock_jumped(struct dispatch *d);
 void dispatch_drain(struct dispatch *d);
 bool dispatch_idle(const struct dispatch *d);
 struct journal_reader *dispatch_journal(const struct dispatch *d);

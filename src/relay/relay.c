@@ -6,6 +6,7 @@
 #include "relay/relay.h"
 
 #include "base/channel.h"
+#include "base/clock_watch.h"
 #include "base/conf.h"
 #include "base/credential.h"
 #include "base/log.h"
@@ -45,9 +46,10 @@ struct relay {
 	struct event *channel;
 	struct event *alive;
 	struct event *drain_look;
-	struct event *status;   /* once a turn, when something changed */
-	bool receiver_lives;    /* as far as the parent tells */
-	int64_t drain_until_ms; /* 0: not draining */
+	struct event *status;       /* once a turn, when something changed */
+	struct clock_watch *clocks; /* NULL: the kernel has none */
+	bool receiver_lives;        /* as far as the parent tells */
+	int64_t drain_until_ms;     /* 0: not draining */
 	char said[STATUS_TEXT_MAX + 1];
 	enum account_state alerted[CONF_ACCOUNTS_MAX]; /* told last */
 };
@@ -265,6 +267,14 @@ static void on_alive(evutil_socket_t fd, short what, void *arg)
 	say(arg, CHANNEL_ALIVE, NULL);
 }
 
+static void on_clock_jump(void *arg)
+{
+	struct relay *r = arg;
+
+	log_debug("clock jumped");
+	dispatch_clock_jumped(r->dispatch);
+}
+
 static int make_events(struct relay *r, struct err *err)
 {
 	const unsigned ms = r->role->watchdog_ms;
@@ -278,6 +288,9 @@ static int make_events(struct relay *r, struct err *err)
 		r->alive == NULL)
 		return err_set(err, ERR_SYSTEM, "out of memory");
 	loop_watch(r->channel);
+	r->clocks = clock_watch_new(r->base, on_clock_jump, r);
+	if (r->clocks == NULL)
+		log_debug("no clock watch reason=\"%s\"", strerror(errno));
 	if (ms > 0)
 		loop_after(r->alive, ms);
 	return 0;
@@ -325,6 +338,7 @@ static void stop(struct relay *r)
 	size_t i;
 
 	r->status = NULL;
+	clock_watch_free(&r->clocks);
 	control_free(&r->control);
 	drop_free(&r->drop);
 	dispatch_free(&r->dispatch);

@@ -74,6 +74,7 @@ struct rule {
 struct page {
 	struct rule rules[RULES];
 	_Atomic int64_t wall_s; /* the wall clock is so far ahead */
+	_Atomic int64_t boot_s; /* the machine was suspended for so long */
 };
 
 struct call {

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
 
 /* --- other descriptors ---------------------------------------------------- */
 
@@ -76,6 +78,39 @@ ssize_t send(int fd, const void *data, size_t len, int flags)
 
 /* --- the clock, the resolver ---------------------------------------------- */
 
+/* The timer that is cancelled when the machine has been suspended. */
+static _Atomic int watch_fd = -1;
+
+static int settime(
+	int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
+{
+	REAL(int, "timerfd_settime", int, int, const struct itimerspec *,
+		struct itimerspec *);
+
+	return real(fd, flags, new, old);
+}
+
+int timerfd_settime(
+	int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
+{
+	if (flags & TFD_TIMER_CANCEL_ON_SET)
+		watch_fd = fd;
+	return settime(fd, flags, new, old);
+}
+
+/* As the kernel would; noticed when a process looks at the clock, which our
+ * test has to bring about. */
+static int64_t slept_s(void)
+{
+	static const struct itimerspec at_once = {.it_value.tv_nsec = 1};
+	static _Atomic int64_t known_s;
+	const int64_t slept = shim_page()->boot_s;
+
+	if (atomic_exchange(&known_s, slept) != slept && watch_fd >= 0)
+		(void)settime(watch_fd, 0, &at_once, NULL);
+	return slept;
+}
+
 /* Not time(3): certificates keep their time. */
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
@@ -83,6 +118,8 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 
 	if (rc == 0 && clock == CLOCK_REALTIME && shim_page() != NULL)
 		now->tv_sec += (time_t)shim_page()->wall_s;
+	if (rc == 0 && clock == CLOCK_BOOTTIME && shim_page() != NULL)
+		now->tv_sec += (time_t)slept_s();
 	return rc;
 }
 

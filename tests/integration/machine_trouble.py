@@ -470,6 +470,32 @@ jumps("a_day_back_stops_nothing", -DAY)
 
 
 @scenario
+def what_became_due_while_the_machine_slept_goes_at_once(t):
+    it = Named(t, retry=["2h"])
+    it.fake.rule("RCPT", "450 4.2.9 Not now.", match="later@", times=1)
+    it.start()
+    daemon = it.daemon
+    daemon.send(message(), ["later@example.net"])
+    wait_for(lambda: daemon.queue() and daemon.queue()[0]["attempts"] == 1,
+             20, "it is put off")
+    t.true(daemon.queue()[0]["next_ms"] > 3600 * 1000, "for long")
+    it.faults.suspend(3 * 3600)
+    daemon.status()
+    it.fake.wait_messages(1)
+    daemon.wait_queue_empty()
+    # and an account that pauses
+    it.fake.rule("FINAL", "421 4.7.28 Unusual rate of mail.", times=1)
+    it.send()
+    daemon.wait_account("throttled")
+    t.true(daemon.account_state()["next_ms"] > 1800 * 1000, "for long")
+    it.faults.suspend(6 * 3600)
+    daemon.status()
+    it.fake.wait_messages(2)
+    daemon.wait_queue_empty()
+    t.equal(daemon.account_state()["state"], "active", "the account")
+
+
+@scenario
 def a_clock_that_jumps_does_not_stop_a_daily_limit_for_ever(t):
     it = Named(t, account={"daily_messages": 2})
     it.start()

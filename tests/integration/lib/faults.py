@@ -54,9 +54,11 @@ RULES = 8
 # active, calls, error, delay_ms, first, times, seen, entered, left, hit, who,
 # process
 LAYOUT = struct.Struct("=10I16s16s")
-# behind the rules: how far the wall clock is ahead, in seconds
-WALL = struct.Struct("=q")
+# behind the rules, in seconds: how far the wall clock is ahead, and how long the
+# machine was suspended
+WALL = BOOT = struct.Struct("=q")
 WALL_AT = RULES * LAYOUT.size
+BOOT_AT = WALL_AT + WALL.size
 COUNTERS_AT = struct.calcsize("=7I")
 COUNTERS = struct.Struct("=2I")
 HIT_AT = struct.calcsize("=9I")
@@ -104,8 +106,8 @@ class Faults:
             raise AssertionError("%s is not built: `make check` does" % SHIM)
         path = os.path.join(daemon.folder, "faults")
         with open(path, "w+b") as file:
-            file.truncate(WALL_AT + WALL.size)
-            self.page = mmap.mmap(file.fileno(), WALL_AT + WALL.size)
+            file.truncate(BOOT_AT + BOOT.size)
+            self.page = mmap.mmap(file.fileno(), BOOT_AT + BOOT.size)
         self.count = 0
         daemon.environment.update({
             "LD_PRELOAD": SHIM,
@@ -132,6 +134,12 @@ class Faults:
     def move_clock(self, seconds):
         """The wall clock, from the real one; certificates keep theirs."""
         WALL.pack_into(self.page, WALL_AT, seconds)
+
+    def suspend(self, seconds):
+        """As if the machine had slept for so long in all: the clock went on
+        that counts that, and timers stood still. A process hears of it when it
+        looks at that clock the next time."""
+        BOOT.pack_into(self.page, BOOT_AT, seconds)
 
     def clear(self):
         """Ends all rules."""
