@@ -102,6 +102,13 @@ static int write_report(struct disk_job *job)
 	return queue_write(dir_fd, name, &job->report, false, &job->err);
 }
 
+/* A job that was late finds a message that was put back into queue/ meanwhile.
+ */
+static bool is_the_last(const struct disk_job *job)
+{
+	return job->copy && !queue_is_file(job->dispatch->failed_fd, job->id);
+}
+
 static int run_steps(struct disk_job *job)
 {
 	struct dispatch *d = job->dispatch;
@@ -116,7 +123,7 @@ static int run_steps(struct disk_job *job)
 	if (job->move && queue_move(d->queue_fd, d->failed_fd,
 				 hex64(name, job->id), &job->err) != 0)
 		return -1;
-	if (job->remove_from != DISK_NONE &&
+	if (job->remove_from != DISK_NONE && !is_the_last(job) &&
 		queue_remove(dir_of(d, job->remove_from), hex64(name, job->id),
 			&job->err) != 0)
 		return -1;
@@ -223,6 +230,28 @@ void dispatch_retry_jobs(struct dispatch *d)
 		STAILQ_REMOVE_HEAD(&d->late_jobs, link);
 		disk_job_submit(job);
 	}
+}
+
+void dispatch_end_jobs(struct dispatch *d)
+{
+	struct disk_job *job;
+
+	dispatch_retry_jobs(d);
+	worker_free(&d->mover);
+	/* what is left undone is done, or repeated, after the next start */
+	while ((job = STAILQ_FIRST(&d->late_jobs)) != NULL) {
+		STAILQ_REMOVE_HEAD(&d->late_jobs, link);
+		disk_job_free(job);
+	}
+}
+
+void dispatch_remove_copy(struct dispatch *d, uint64_t id)
+{
+	struct disk_job *job = disk_job_new(d, id);
+
+	job->remove_from = DISK_QUEUE;
+	job->copy = true;
+	disk_job_submit(job);
 }
 
 static void remove_body_now(void *arg)

@@ -160,6 +160,7 @@ struct disk_job {
 	bool move; /* or its file of queue/ to failed/, as it is */
 	/* 3: its old file: is to go, or went as this one of d->removed */
 	enum disk_dir remove_from;
+	bool copy; /* of one in failed/: it stays where that is gone */
 	uint64_t removed;
 	/* 4: its body */
 	uint64_t remove_body;
@@ -361,6 +362,11 @@ void dispatch_on_sparse(void *arg, const struct journal_segment *segment);
 bool dispatch_disk_busy(const struct dispatch *d);
 /* Above DISK_OCTETS_MAX: only what has to be written may still be added. */
 bool dispatch_disk_is_behind(const struct dispatch *d);
+/* The file of that id in queue/ goes: the one in failed/ came later. */
+void dispatch_remove_copy(struct dispatch *d, uint64_t id);
+/* All jobs are done or, where the disk fails still, tried once more. No more
+ * can be submitted then. */
+void dispatch_end_jobs(struct dispatch *d);
 struct disk_job *disk_job_new(struct dispatch *d, uint64_t id);
 void disk_job_submit(struct disk_job *job);
 void dispatch_retry_jobs(struct dispatch *d);

@@ -264,15 +264,10 @@ static bool moved_to_failed(const struct dispatch *d, uint64_t id)
 
 static void take_up_or_drop(struct dispatch *d, struct found_file *f)
 {
-	struct disk_job *job;
-
-	if (!moved_to_failed(d, f->id)) {
+	if (moved_to_failed(d, f->id))
+		dispatch_remove_copy(d, f->id);
+	else
 		take_up_queued(d, f);
-		return;
-	}
-	job = disk_job_new(d, f->id);
-	job->remove_from = DISK_QUEUE;
-	disk_job_submit(job);
 }
 
 static void on_take_up(evutil_socket_t fd, short what, void *arg)
@@ -545,7 +540,7 @@ void dispatch_free(struct dispatch **dp)
 	d->draining = true;
 	for (i = 0; i < d->slot_count; i++)
 		account_end(d->slots[i].account);
-	worker_free(&d->mover);
+	dispatch_end_jobs(d);
 	journal_reader_free(&d->journal);
 	free_slots(d);
 	events[0] = d->settle;

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -75,7 +76,8 @@ static int teardown(void **state)
 	char name[HEX64_SIZE];
 	uint64_t id;
 
-	worker_free(&desk->d.mover);
+	if (desk->d.mover != NULL)
+		worker_free(&desk->d.mover);
 	event_free(desk->d.settle);
 	event_free(desk->d.late_timer);
 	event_base_free(desk->d.base);
@@ -218,6 +220,117 @@ static void hands_are_told_to_wait(void **state)
 	assert_int_equal(err.kind, ERR_SYNTAX); /* there is no such message */
 }
 
+static bool is_in(int dir_fd, uint64_t id)
+{
+	char name[HEX64_SIZE];
+
+	return faccessat(dir_fd, hex64(name, id), F_OK, 0) == 0;
+}
+
+static void make_file(int dir_fd, uint64_t id)
+{
+	char name[HEX64_SIZE];
+	int fd = openat(dir_fd, hex64(name, id), O_WRONLY | O_CREAT, 0600);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+/* failed/, below what is queue/ later. */
+static void make_failed(struct desk *desk)
+{
+	char path[sizeof(desk->dir) + sizeof("/failed")];
+
+	snprintf(path, sizeof(path), "%s/failed", desk->dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	desk->d.failed_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(desk->d.failed_fd >= 0);
+}
+
+static void remove_failed(struct desk *desk)
+{
+	close(desk->d.failed_fd);
+	assert_int_equal(unlinkat(desk->d.queue_fd, "failed", AT_REMOVEDIR), 0);
+}
+
+/* At a start a message is in queue/ and failed/, and that in queue/ cannot be
+ * removed. Somebody has it sent again before the disk works. */
+static void a_late_removal_takes_no_only_copy(void **state)
+{
+	struct desk *desk = *state;
+	struct dispatch *d = &desk->d;
+	const uint64_t id = desk->next_id++;
+	struct disk_job *again = disk_job_new(d, id);
+
+	make_failed(desk);
+	make_file(d->failed_fd, id);
+	dispatch_remove_copy(d, id);
+	work(desk);
+	assert_false(STAILQ_EMPTY(&d->late_jobs));
+	mend(desk);
+	again->write_to = DISK_QUEUE;
+	again->replace = true;
+	again->remove_from = DISK_FAILED;
+	assert_int_equal(buf_add(&again->file, "text", 4), 0);
+	disk_job_submit(again);
+	work(desk);
+	assert_true(is_in(d->queue_fd, id));
+	assert_false(is_in(d->failed_fd, id));
+	dispatch_retry_jobs(d);
+	work(desk);
+	assert_true(STAILQ_EMPTY(&d->late_jobs));
+	assert_true(is_in(d->queue_fd, id));
+	remove_failed(desk);
+}
+
+static void a_copy_of_what_failed_is_removed(void **state)
+{
+	struct desk *desk = *state;
+	struct dispatch *d = &desk->d;
+	const uint64_t id = desk->next_id++;
+	char name[HEX64_SIZE];
+
+	make_failed(desk);
+	mend(desk);
+	make_file(d->queue_fd, id);
+	make_file(d->failed_fd, id);
+	dispatch_remove_copy(d, id);
+	work(desk);
+	assert_false(is_in(d->queue_fd, id));
+	assert_true(is_in(d->failed_fd, id));
+	assert_int_equal(unlinkat(d->failed_fd, hex64(name, id), 0), 0);
+	remove_failed(desk);
+}
+
+/* Whom a message has reached already is not forgotten by a stop. */
+static void late_jobs_are_tried_once_more_at_the_end(void **state)
+{
+	struct desk *desk = *state;
+
+	submit(desk);
+	work(desk);
+	assert_int_equal(desk->done, 0);
+	mend(desk);
+	dispatch_end_jobs(&desk->d);
+	assert_null(desk->d.mover);
+	assert_int_equal(desk->done, 1);
+	assert_true(is_in(desk->d.queue_fd, FIRST_ID));
+	assert_int_equal(desk->d.disk_octets, 0);
+}
+
+/* And no longer than that. */
+static void a_stop_does_not_wait_for_a_disk_that_fails(void **state)
+{
+	struct desk *desk = *state;
+
+	submit(desk);
+	work(desk);
+	dispatch_end_jobs(&desk->d);
+	assert_int_equal(desk->done, 0);
+	assert_true(STAILQ_EMPTY(&desk->d.late_jobs));
+	assert_int_equal(desk->d.disk_octets, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -227,6 +340,10 @@ int main(void)
 		TEST(a_disk_that_works_again_takes_all),
 		TEST(a_job_that_is_given_up_counts_no_more),
 		TEST(hands_are_told_to_wait),
+		TEST(a_late_removal_takes_no_only_copy),
+		TEST(a_copy_of_what_failed_is_removed),
+		TEST(late_jobs_are_tried_once_more_at_the_end),
+		TEST(a_stop_does_not_wait_for_a_disk_that_fails),
 	};
 
 	return cmocka_run_group_tests_name("dispatch_disk", tests, NULL, NULL);
