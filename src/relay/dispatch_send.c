@@ -128,6 +128,20 @@ void dispatch_read_later(
 	dispatch_wait_until(d, m, clock_boot_ms() + UNREADABLE_RETRY_MS);
 }
 
+/* One that failed for somebody was not put here by us, but by a person, from
+ * failed/ perhaps: nothing of it is to go unseen. */
+static void end_without_pending(struct dispatch *d, struct attempt *t)
+{
+	struct envelope *env = t->env;
+
+	if (envelope_count(env, RCPT_FAILED) +
+			envelope_count(env, RCPT_REPORTED) >
+		0)
+		dispatch_fail(d, t->message, env, t->delivery.content, NULL, 0);
+	else
+		dispatch_done(d, t->message, env->body_name);
+}
+
 struct delivery *dispatch_next(void *arg, struct account *a, unsigned rcpt_max)
 {
 	struct dispatch *d = arg;
@@ -154,7 +168,7 @@ struct delivery *dispatch_next(void *arg, struct account *a, unsigned rcpt_max)
 			continue;
 		}
 		if (t != NULL && t->delivery.rcpt_count == 0) {
-			dispatch_done(d, m, t->env->body_name);
+			end_without_pending(d, t);
 			free_attempt(t);
 			continue;
 		}

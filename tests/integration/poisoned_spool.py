@@ -10,6 +10,7 @@ from lib.daemon import wait_for
 from lib.harness import SANITIZED, main, print_comment, scenario
 from lib.lives import LARGE, SMALL, Lives, same_mail
 from lib.sendmail import Sendmail
+from lib.smtpclient import message
 
 HUGE = 8 << 30  # sparse
 PEAK_MAX_KB = 200 * 1024
@@ -199,6 +200,35 @@ def poisoned(directory):
 
 for each in ("journal", "large", "queue", "failed", "state", "drop"):
     poisoned(each)
+
+@scenario
+def what_has_failed_is_not_lost_in_queue(t):
+    """A person moves its file there, to have it sent again: nobody is left to
+    send it to, but it is not done with."""
+    fake = t.fake()
+    fake.rule("RCPT", "550 5.1.1 No such user.", match="bad@", times=1)
+    daemon = t.daemon(fake).start()
+    ident = daemon.send(message(), ["bad@example.net"])
+
+    def has_failed():
+        return daemon.queued() == 0 and \
+            [x["id"] for x in daemon.queue(failed=True)] == [ident]
+
+    wait_for(has_failed, 20, "it fails")
+    daemon.stop()
+    os.rename(os.path.join(daemon.spool, "failed", ident),
+              os.path.join(daemon.spool, "queue", ident))
+    daemon.start()
+    wait_for(has_failed, 20, "it is in failed/ again")
+    # as it is to be done
+    daemon.ask("queue.retry", id=ident)
+    fake.wait_messages(2)
+    daemon.wait_queue_empty()
+    t.equal([x.recipients for x in fake.messages
+             if not x.header("Auto-Submitted")], [["bad@example.net"]],
+            "it arrives")
+    t.equal(len(fake.messages), 2, "messages: it, and one report")
+
 
 if __name__ == "__main__":
     main()
