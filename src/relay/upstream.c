@@ -258,12 +258,31 @@ void upstream_step(
 
 /* --- output --- */
 
+static void add(struct evbuffer *out, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+
+/* A hole in what is sent would make commands of a message's text. */
+static void add(struct evbuffer *out, const char *format, va_list args)
+{
+	if (evbuffer_add_vprintf(out, format, args) < 0)
+		bug("out of memory");
+}
+
+void upstream_add(struct evbuffer *out, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	add(out, format, args);
+	va_end(args);
+}
+
 void upstream_send(struct upstream *u, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	evbuffer_add_vprintf(bufferevent_get_output(u->bev), format, args);
+	add(bufferevent_get_output(u->bev), format, args);
 	va_end(args);
 }
 

@@ -25,19 +25,18 @@ enum {
 void upstream_add_mail(const struct upstream *u, const struct delivery *d,
 	struct evbuffer *out)
 {
-	evbuffer_add_printf(out, "MAIL FROM:<%s>", d->reverse_path);
+	upstream_add(out, "MAIL FROM:<%s>", d->reverse_path);
 	if (u->offer.size)
-		evbuffer_add_printf(
-			out, " SIZE=%llu", (unsigned long long)d->size);
+		upstream_add(out, " SIZE=%llu", (unsigned long long)d->size);
 	if (u->offer.eight_bit && d->eight_bit)
-		evbuffer_add_printf(out, " BODY=8BITMIME");
+		upstream_add(out, " BODY=8BITMIME");
 	if (u->offer.smtputf8 && d->smtputf8)
-		evbuffer_add_printf(out, " SMTPUTF8");
+		upstream_add(out, " SMTPUTF8");
 	if (u->offer.dsn && d->pass_dsn && d->ret != DSN_RET_UNSAID)
-		evbuffer_add_printf(out, " RET=%s", dsn_ret_name(d->ret));
+		upstream_add(out, " RET=%s", dsn_ret_name(d->ret));
 	if (u->offer.dsn && d->pass_dsn && d->envid != NULL)
-		evbuffer_add_printf(out, " ENVID=%s", d->envid);
-	evbuffer_add_printf(out, "\r\n");
+		upstream_add(out, " ENVID=%s", d->envid);
+	upstream_add(out, "\r\n");
 }
 
 void upstream_add_rcpt(const struct upstream *u, const struct delivery *d,
@@ -47,21 +46,20 @@ void upstream_add_rcpt(const struct upstream *u, const struct delivery *d,
 	const bool dsn = u->offer.dsn && d->pass_dsn;
 	char notify[DSN_NOTIFY_SIZE];
 
-	evbuffer_add_printf(out, "RCPT TO:<%s>", rcpt->address);
+	upstream_add(out, "RCPT TO:<%s>", rcpt->address);
 	if (dsn && rcpt->notify != 0)
-		evbuffer_add_printf(out, " NOTIFY=%s",
+		upstream_add(out, " NOTIFY=%s",
 			dsn_print_notify(rcpt->notify, notify));
 	if (dsn && rcpt->orcpt != NULL &&
 		(string_is_ascii(rcpt->orcpt) ||
 			(u->offer.smtputf8 && d->smtputf8)))
-		evbuffer_add_printf(out, " ORCPT=%s", rcpt->orcpt);
-	evbuffer_add_printf(out, "\r\n");
+		upstream_add(out, " ORCPT=%s", rcpt->orcpt);
+	upstream_add(out, "\r\n");
 }
 
 void upstream_add_bdat(const struct delivery *d, struct evbuffer *out)
 {
-	evbuffer_add_printf(
-		out, "BDAT %llu LAST\r\n", (unsigned long long)d->size);
+	upstream_add(out, "BDAT %llu LAST\r\n", (unsigned long long)d->size);
 }
 
 static int damaged(struct upstream_tx *tx, const struct err *err)
@@ -103,7 +101,8 @@ static int add_plain(struct upstream_tx *tx, struct evbuffer *out)
 	if (count_content(tx, n, &err) != 0)
 		return damaged(tx, &err);
 	space.iov_len = (size_t)n;
-	evbuffer_commit_space(out, &space, 1);
+	if (evbuffer_commit_space(out, &space, 1) != 0)
+		bug("a place in the output that is none");
 	return 0;
 }
 
@@ -113,18 +112,20 @@ static int add_stuffed(struct upstream_tx *tx, struct evbuffer *out)
 	struct buf stuffed;
 	char chunk[CHUNK];
 	struct err err;
+	int rc;
 	ssize_t n = content_read(tx->delivery->content, chunk, CHUNK, &err);
 
 	if (count_content(tx, n, &err) != 0)
 		return damaged(tx, &err);
 	buf_init(&stuffed, 2 * CHUNK + COMMAND_ROOM);
-	if (dot_stuff(&tx->stuffer, chunk, (size_t)n, &stuffed) != 0)
-		bug("out of memory");
+	rc = dot_stuff(&tx->stuffer, chunk, (size_t)n, &stuffed);
 	if (tx->last_byte && !tx->stuffer.at_line_start)
-		buf_add(&stuffed, "\r\n", 2);
+		rc |= buf_add(&stuffed, "\r\n", 2);
 	if (tx->last_byte)
-		buf_add(&stuffed, ".\r\n", 3);
-	evbuffer_add(out, stuffed.data, stuffed.len);
+		rc |= buf_add(&stuffed, ".\r\n", 3);
+	rc |= evbuffer_add(out, stuffed.data, stuffed.len);
+	if (rc != 0)
+		bug("out of memory");
 	buf_free(&stuffed);
 	return 0;
 }
@@ -153,7 +154,7 @@ int upstream_send_flight(struct upstream *u, struct upstream_tx *tx)
 	size_t i;
 
 	if (tx->ahead)
-		evbuffer_add_printf(flight, "RSET\r\n");
+		upstream_add(flight, "RSET\r\n");
 	upstream_add_mail(u, tx->delivery, flight);
 	for (i = 0; i < tx->delivery->rcpt_count; i++)
 		upstream_add_rcpt(u, tx->delivery, flight, i);
@@ -165,11 +166,11 @@ int upstream_send_flight(struct upstream *u, struct upstream_tx *tx)
 		tx->open = true;
 		tx->asked++;
 	} else if (!u->offer.chunking) {
-		evbuffer_add_printf(flight, "DATA\r\n");
+		upstream_add(flight, "DATA\r\n");
 		tx->asked++;
 	}
-	if (rc == 0)
-		bufferevent_write_buffer(u->bev, flight);
+	if (rc == 0 && bufferevent_write_buffer(u->bev, flight) != 0)
+		bug("out of memory");
 	evbuffer_free(flight);
 	return rc;
 }

@@ -20,6 +20,7 @@
 
 struct buf;
 struct bufferevent;
+struct evbuffer;
 struct event;
 
 #define UPSTREAM_PEER_MAX 80
@@ -160,6 +161,10 @@ void upstream_set_state(struct upstream *u, enum upstream_state state);
 /* Begins the present state's time anew. */
 void upstream_arm_timer(struct upstream *u);
 
+/* Appends to what will be sent; aborts without memory. */
+void upstream_add(struct evbuffer *out, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* Appends one command to the output. */
 void upstream_send(struct upstream *u, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -277,8 +282,6 @@ static inline bool upstream_is_refusal(const struct reply *r)
 }
 
 /* upstream_body.c: what is written, and BODY. */
-struct evbuffer;
-
 void upstream_add_mail(const struct upstream *u, const struct delivery *d,
 	struct evbuffer *out);
 void upstream_add_rcpt(const struct upstream *u, const struct delivery *d,

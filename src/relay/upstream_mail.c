@@ -306,7 +306,7 @@ static void ask_next(struct upstream *u)
 		tx->asked++;
 		upstream_set_state(u, STATE_BODY);
 	} else {
-		evbuffer_add_printf(out, "DATA\r\n");
+		upstream_add(out, "DATA\r\n");
 		tx->asked++;
 		upstream_arm_timer(u);
 	}

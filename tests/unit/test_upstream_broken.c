@@ -10,12 +10,18 @@
 #include "relay/upstream_internal.h"
 #include "upstream_fixture.h"
 
+#include <dlfcn.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+#include <event2/buffer.h>
 
 static const char *const one[] = {"a@example.net", NULL};
 static const char *const two[] = {"a@example.net", "b@example.net", NULL};
@@ -415,6 +421,68 @@ static void test_longer_than_announced(void **state)
 
 /* --- from outside --- */
 
+/* What the test takes for the lack of memory. */
+static enum { ENOUGH, NONE_FOR_DATA, NONE_FOR_BDAT } memory;
+
+int evbuffer_add(struct evbuffer *out, const void *data, size_t len)
+{
+	static int (*real)(struct evbuffer *, const void *, size_t);
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "evbuffer_add");
+	return memory == NONE_FOR_DATA && len > 8 * 1024 ? -1
+							 : real(out, data, len);
+}
+
+int evbuffer_add_vprintf(struct evbuffer *out, const char *format, va_list args)
+{
+	static int (*real)(struct evbuffer *, const char *, va_list);
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "evbuffer_add_vprintf");
+	return memory == NONE_FOR_BDAT && strncmp(format, "BDAT", 4) == 0
+		       ? -1
+		       : real(out, format, args);
+}
+
+/* What became of the process that did that. */
+static int run_in_a_child(struct fixture *f, const char *const *script)
+{
+	const struct rlimit no_core = {0, 0};
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		setrlimit(RLIMIT_CORE, &no_core);
+		signal(SIGABRT, SIG_DFL);
+		fixture_run(f, FAKE_CERT_GOOD, script);
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+/* A message with a hole would be sent as if it were whole, and without its BDAT
+ * its text would be taken for commands. */
+static void test_no_memory(void **state)
+{
+	struct fixture *f = *state;
+	int status;
+
+	fixture_add(f, NULL, 40000, one);
+	memory = NONE_FOR_DATA;
+	status = run_in_a_child(f, SCRIPT(READY_PIPELINING, FLIGHT, OK, OK,
+					   "S 354 go", "DATA", TAKEN, GOODBYE));
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	memory = NONE_FOR_BDAT;
+	status = run_in_a_child(
+		f, SCRIPT(READY_CHUNKING, FROM, OK, TO("a"), OK,
+			   "C BDAT 40000 LAST", "BYTES 40000", TAKEN, GOODBYE));
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	memory = ENOUGH;
+}
+
 static void test_abort(void **state)
 {
 	static const char *const envelope[] = {READY_PIPELINING, "CUT", NULL};
@@ -455,6 +523,7 @@ int main(void)
 		TEST(test_damaged_in_data),
 		TEST(test_damaged_before_sending),
 		TEST(test_longer_than_announced),
+		TEST(test_no_memory),
 		TEST(test_abort),
 	};
 
