@@ -18,6 +18,7 @@ unit_tests = \
 	tests/unit/test_by_id \
 	tests/unit/test_channel \
 	tests/unit/test_child \
+	tests/unit/test_chunks \
 	tests/unit/test_client_auth \
 	tests/unit/test_clients \
 	tests/unit/test_clock_watch \
@@ -115,6 +116,7 @@ session_fixture = \
 	$(fake_journal) \
 	tests/unit/session_fixture.c \
 	tests/unit/session_fixture.h
+tests_unit_test_chunks_SOURCES = tests/unit/test_chunks.c $(session_fixture)
 tests_unit_test_intake_SOURCES = tests/unit/test_intake.c $(session_fixture)
 tests_unit_test_login_SOURCES = tests/unit/test_login.c $(session_fixture)
 tests_unit_test_profile_SOURCES = tests/unit/test_profile.c $(session_fixture) \

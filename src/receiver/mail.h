@@ -41,6 +41,7 @@ struct mail {
 	struct buf local_rcpts; /* "root,scan": what became others */
 	unsigned refused;       /* recipients */
 	enum quirk against;     /* RX_STRICT_TEXT: this is why */
+	bool chunk_failed;      /* and the client was told: RSET is due */
 	int64_t began_ms;
 	int64_t ended_ms; /* the last byte of the message */
 };

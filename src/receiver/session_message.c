@@ -138,6 +138,7 @@ static void end_chunk(struct session *s)
 	} else if (s->chunk.last) {
 		end_message(s);
 	} else if (intake_problem(s->mail.intake) != RX_NONE) {
+		s->mail.chunk_failed = true;
 		say_outcome(s, intake_problem(s->mail.intake));
 	} else {
 		snprintf(octets, sizeof(octets), "%llu",

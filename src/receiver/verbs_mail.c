@@ -181,6 +181,24 @@ enum session_next verb_data(struct session *s, const struct command *c)
 	return SESSION_CONTINUE;
 }
 
+/* Why a chunk is none of a message's; RX_NONE: it is. One that the disk refused
+ * between two chunks has not been told yet: that is the answer to the second. */
+static enum rx_reply chunk_refusal(struct session *s)
+{
+	struct mail *m = &s->mail;
+	enum rx_reply refusal = text_refusal(s);
+
+	if (refusal != RX_NONE)
+		return refusal;
+	session_set_state(s, SESSION_BDAT);
+	if (m->chunk_failed)
+		return RX_NEED_RSET;
+	if (m->intake != NULL || session_begin_message(s, BODY_BDAT) == 0)
+		return RX_NONE;
+	m->chunk_failed = true;
+	return RX_NO_MEMORY;
+}
+
 /* RFC 3030 section 2: the octets of the chunk follow at once, whatever the
  * answer will be, so they are read in any case. */
 enum session_next verb_bdat(struct session *s, const struct command *c)
@@ -193,18 +211,10 @@ enum session_next verb_bdat(struct session *s, const struct command *c)
 		session_reply(s, RX_BAD_BDAT);
 		return SESSION_CLOSE;
 	}
-	chunk->verdict = text_refusal(s);
-	if (chunk->verdict == RX_NONE && s->mail.intake == NULL &&
-		session_begin_message(s, BODY_BDAT) != 0)
-		chunk->verdict = RX_NO_MEMORY;
+	chunk->verdict = chunk_refusal(s);
 	if (chunk->verdict == RX_NONE &&
-		intake_problem(s->mail.intake) != RX_NONE)
-		chunk->verdict = RX_NEED_RSET;
-	if (chunk->verdict == RX_NONE) {
-		session_set_state(s, SESSION_BDAT);
-		if (intake_too_big(s->mail.intake, chunk->size))
-			intake_refuse(s->mail.intake, RX_TOO_BIG);
-	}
+		intake_too_big(s->mail.intake, chunk->size))
+		intake_refuse(s->mail.intake, RX_TOO_BIG);
 	session_begin_chunk(s);
 	return SESSION_CONTINUE;
 }

@@ -171,8 +171,11 @@ void journal_free(struct journal **jp)
 struct draft *draft_new(
 	struct journal *j, const struct draft_callbacks *callbacks)
 {
-	struct draft *d = xcalloc(1, sizeof(*d));
+	struct draft *d;
 
+	if (state.no_memory)
+		return NULL;
+	d = xcalloc(1, sizeof(*d));
 	d->journal = j;
 	d->callbacks = *callbacks;
 	d->id = next_id++;

@@ -33,6 +33,7 @@ struct fake_journal {
 	size_t break_at; /* the draft breaks then, before its commit; 0: never
 			  */
 	bool lose_links; /* a link is lost as soon as it comes */
+	bool no_memory;  /* for a draft */
 	uint64_t upstream_size;
 	/* what it got */
 	struct fake_message messages[FAKE_MESSAGES_MAX]; /* committed */
