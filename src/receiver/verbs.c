@@ -328,20 +328,32 @@ static bool is_too_early(
 	       (!s->esmtp || (verb->states & ENDS_GROUP) != 0);
 }
 
-/* A refused DATA from a client that does not wait for answers: what comes next
- * is the text of its message. Whoever wrote that must not be obeyed. */
+/* The command was refused. Behind BDAT its octets come in any case; behind DATA
+ * the text, from a client that does not wait for answers. Whoever wrote these
+ * must not be obeyed. */
+static enum session_next go_on_without(
+	struct session *s, const struct verb *verb, bool more)
+{
+	const bool hasty = more ||
+		(s->quirks & QUIRK_BIT(QUIRK_EARLY_PIPELINING)) != 0;
+
+	if (verb->run != verb_bdat &&
+		!((verb->states & BEFORE_TEXT) != 0 && hasty))
+		return SESSION_CONTINUE;
+	log_info("closed peer=%s reason=\"text stands behind a %s that was "
+		 "refused\"",
+		s->peer.log, verb->name);
+	return SESSION_CLOSE;
+}
+
 static enum session_next run(struct session *s, const struct verb *verb,
 	const struct command *command, bool more)
 {
 	const enum session_next next = verb->run(s, command);
 
-	if ((verb->states & BEFORE_TEXT) == 0 || s->state == SESSION_DATA ||
-		!(more || (s->quirks & QUIRK_BIT(QUIRK_EARLY_PIPELINING)) != 0))
+	if ((verb->states & BEFORE_TEXT) == 0 || s->state == SESSION_DATA)
 		return next;
-	log_info("closed peer=%s reason=\"text stands behind a DATA that was "
-		 "refused\"",
-		s->peer.log);
-	return SESSION_CLOSE;
+	return go_on_without(s, verb, more);
 }
 
 /* Why the state forbids the command; RX_NONE: it does not. */
@@ -376,7 +388,7 @@ enum session_next verbs_dispatch(
 		return SESSION_CONTINUE;
 	}
 	if (!tolerance_permits(s, line_quirks(line, &command)))
-		return SESSION_CONTINUE;
+		return go_on_without(s, verb, more);
 	/* what follows may be text: it is not looked at */
 	if (is_too_early(s, verb, more) &&
 		!tolerance_permits(s, QUIRK_BIT(QUIRK_EARLY_PIPELINING)))

@@ -260,6 +260,39 @@ static void what_came_too_early_is_dropped(void **state)
 	fixture_close(&f);
 }
 
+/* What stands behind a line that is refused: a text, or octets of a chunk. A
+ * stranger may have written these. */
+static void nothing_is_obeyed_behind_a_refused_line(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *reply;
+	} lines[] = {
+		{"DATA\n" WHOLE "\r\n" MAIL RCPT "DATA\r\n" TEXT, "500/5.5.2."},
+		{" DATA\r\nRSET\r\n" MAIL RCPT "DATA\r\n" TEXT, "500/5.5.2."},
+		{"BDAT 77 LAST\nRSET\r\n" MAIL RCPT "DATA\r\n" TEXT,
+			"500/5.5.2."},
+		/* its octets are on their way */
+		{" BDAT 77 LAST\r\n", "500/5.5.2."},
+		/* one that waits is told, and may go on */
+		{"DATA\n", "500/5.5.2"},
+		{" DATA\r\n", "500/5.5.2"},
+	};
+	struct fixture f;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(lines); i++) {
+		fixture_open(&f);
+		f.profile.syntax = CONF_SYNTAX_STRICT;
+		fixture_connect(&f);
+		say_politely(&f, HELO MAIL RCPT);
+		fixture_expect(&f, lines[i].text, lines[i].reply);
+		assert_int_equal(fake_journal()->count, 0);
+		fixture_close(&f);
+	}
+}
+
 static void leaving_without_a_word(void **state)
 {
 	struct fixture f;
@@ -349,6 +382,7 @@ int main(void)
 		cmocka_unit_test(dialogues),
 		cmocka_unit_test(what_is_right_is_not_noted),
 		cmocka_unit_test(what_came_too_early_is_dropped),
+		cmocka_unit_test(nothing_is_obeyed_behind_a_refused_line),
 		cmocka_unit_test(leaving_without_a_word),
 		cmocka_unit_test(counted_once_a_message),
 		cmocka_unit_test(every_quirk_is_known),
