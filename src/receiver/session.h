@@ -159,6 +159,7 @@ struct session {
 	bool reading;     /* read_event is armed */
 	bool gone;        /* nobody is there to be answered */
 	bool spoke;       /* a command came */
+	bool hasty;       /* did not wait for an answer that is waited for */
 	bool polite;      /* said QUIT */
 	bool only_quit;   /* is taken from now on: see session_end_by_dot() */
 	size_t text_read; /* octets of a text read at once now */

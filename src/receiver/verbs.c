@@ -332,13 +332,10 @@ static bool is_too_early(
  * the text, from a client that does not wait for answers. Whoever wrote these
  * must not be obeyed. */
 static enum session_next go_on_without(
-	struct session *s, const struct verb *verb, bool more)
+	const struct session *s, const struct verb *verb)
 {
-	const bool hasty = more ||
-		(s->quirks & QUIRK_BIT(QUIRK_EARLY_PIPELINING)) != 0;
-
 	if (verb->run != verb_bdat &&
-		!((verb->states & BEFORE_TEXT) != 0 && hasty))
+		!((verb->states & BEFORE_TEXT) != 0 && s->hasty))
 		return SESSION_CONTINUE;
 	log_info("closed peer=%s reason=\"text stands behind a %s that was "
 		 "refused\"",
@@ -347,13 +344,13 @@ static enum session_next go_on_without(
 }
 
 static enum session_next run(struct session *s, const struct verb *verb,
-	const struct command *command, bool more)
+	const struct command *command)
 {
 	const enum session_next next = verb->run(s, command);
 
 	if ((verb->states & BEFORE_TEXT) == 0 || s->state == SESSION_DATA)
 		return next;
-	return go_on_without(s, verb, more);
+	return go_on_without(s, verb);
 }
 
 /* Why the state forbids the command; RX_NONE: it does not. */
@@ -374,6 +371,7 @@ enum session_next verbs_dispatch(
 	struct command command;
 	enum rx_reply refusal;
 	struct err err;
+	bool too_early;
 
 	if (command_parse(&command, line->text, line->len, &err) != 0) {
 		session_reply_detail(s, RX_BAD_LINE, err.text);
@@ -387,10 +385,12 @@ enum session_next verbs_dispatch(
 		session_reply(s, RX_UNKNOWN);
 		return SESSION_CONTINUE;
 	}
+	too_early = is_too_early(s, verb, more);
+	s->hasty |= too_early;
 	if (!tolerance_permits(s, line_quirks(line, &command)))
-		return go_on_without(s, verb, more);
+		return go_on_without(s, verb);
 	/* what follows may be text: it is not looked at */
-	if (is_too_early(s, verb, more) &&
+	if (too_early &&
 		!tolerance_permits(s, QUIRK_BIT(QUIRK_EARLY_PIPELINING)))
 		return SESSION_CLOSE;
 	if (s->only_quit && verb->run != verb_quit) {
@@ -399,7 +399,7 @@ enum session_next verbs_dispatch(
 	}
 	refusal = state_refusal(s, verb);
 	if (refusal == RX_NONE)
-		return run(s, verb, &command, more);
+		return run(s, verb, &command);
 	session_reply(s, refusal);
 	return SESSION_CONTINUE;
 }
