@@ -412,6 +412,7 @@ void session_settle(struct session *s, enum session_next next)
 	if (s->state == SESSION_COMMIT) {
 		/* whoever has left: the message is ours, its outcome is to be
 		 * heard */
+		s->ending |= next == SESSION_CLOSE;
 		flush(s);
 		return;
 	}

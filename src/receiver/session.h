@@ -158,6 +158,7 @@ struct session {
 	unsigned paused;  /* enum session_pause */
 	bool reading;     /* read_event is armed */
 	bool gone;        /* nobody is there to be answered */
+	bool ending;      /* closes as soon as the disk has answered */
 	bool spoke;       /* a command came */
 	bool hasty;       /* did not wait for an answer that is waited for */
 	bool polite;      /* said QUIT */

@@ -222,6 +222,26 @@ static void no_reply_before_the_disk_has_it(void **state)
 	fixture_close(&f);
 }
 
+/* Without memory for what stands behind a message, the rest of it must not be
+ * taken for commands. */
+static void what_cannot_be_held_ends_it(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f);
+	fixture_connect(&f);
+	fake_journal()->hold = true;
+	fixture_say(&f, "EHLO c\r\n" MAIL RCPT "DATA\r\n");
+	fixture_session(&f)->held.max = 8;
+	fixture_expect(&f, TEXT MAIL RCPT "DATA\r\nSubject: x\r\n\r\n", "");
+	fake_release();
+	fixture_expect(&f, NULL, "250/2.0.0.");
+	assert_int_equal(f.counters.accepted, 1);
+	assert_null(fixture_session(&f));
+	fixture_close(&f);
+}
+
 static void idle_too_long(void **state)
 {
 	static const char *const before[] = {
@@ -434,6 +454,7 @@ int main(void)
 		cmocka_unit_test(gone_after_every_byte),
 		cmocka_unit_test(gone_before_the_disk_has_it),
 		cmocka_unit_test(no_reply_before_the_disk_has_it),
+		cmocka_unit_test(what_cannot_be_held_ends_it),
 		cmocka_unit_test(idle_too_long),
 		cmocka_unit_test(a_transaction_ends_some_time),
 		cmocka_unit_test(a_client_that_never_reads),
