@@ -71,13 +71,14 @@ void session_reset(struct session *s)
 		s, s->state == SESSION_NEW ? SESSION_NEW : SESSION_IDLE);
 }
 
-void session_reply_detail(
-	struct session *s, enum rx_reply reply, const char *detail)
+/* error: one of SESSION_ERRORS_MAX. */
+static void say(
+	struct session *s, enum rx_reply reply, const char *detail, bool error)
 {
 	/* in the midst of a handshake nothing can be said */
 	if (s->expelled || s->wire == SESSION_HANDSHAKE)
 		return;
-	if (rx_reply_is_mistake(reply) && ++s->errors > SESSION_ERRORS_MAX) {
+	if (error && ++s->errors > SESSION_ERRORS_MAX) {
 		s->expelled = true;
 		reply = RX_TOO_MANY_ERRORS;
 		detail = NULL;
@@ -87,6 +88,22 @@ void session_reply_detail(
 	}
 	if (rx_reply_add(&s->out, reply, detail) != 0)
 		s->gone = true;
+}
+
+void session_reply_detail(
+	struct session *s, enum rx_reply reply, const char *detail)
+{
+	say(s, reply, detail, rx_reply_is_mistake(reply));
+}
+
+void session_refuse_rcpt(
+	struct session *s, enum rx_reply reply, const char *detail)
+{
+	const bool forgiven =
+		s->refused_rcpts < s->shared->conf->max_recipients;
+
+	s->refused_rcpts += forgiven;
+	say(s, reply, detail, !forgiven);
 }
 
 void session_count_refused(struct session *s)

@@ -62,7 +62,7 @@ static void say_outcome(struct session *s, enum rx_reply reply)
 	} else if (reply == RX_STRICT_TEXT) {
 		session_reply_detail(s, reply, quirk_text(s->mail.against));
 	} else if (reply == RX_QUEUED) {
-		s->errors = 0;
+		s->errors = s->refused_rcpts = 0;
 		session_reply_detail(
 			s, reply, hex64(id, intake_id(s->mail.intake)));
 	} else {

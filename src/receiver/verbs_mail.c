@@ -120,7 +120,7 @@ static void reply_rcpt(
 			log_text(&to, rcpt->text),
 			log_text(&from, s->mail.env->reverse_path), s->peer.log,
 			rx_reply_codes(reply));
-		session_reply_detail(s, reply, rcpt->text);
+		session_refuse_rcpt(s, reply, rcpt->text);
 	}
 }
 
@@ -134,10 +134,10 @@ enum session_next verb_rcpt(struct session *s, const struct command *c)
 	if (command_parse_rcpt(&rcpt, c->arg, c->arg_len, true, &err) != 0) {
 		s->mail.refused++;
 		session_count_refused(s);
-		session_reply_detail(s,
-			err.kind == ERR_LIMIT ? RX_BAD_PARAMETER
-					      : RX_BAD_RECIPIENT,
-			err.text);
+		if (err.kind == ERR_LIMIT)
+			session_reply_detail(s, RX_BAD_PARAMETER, err.text);
+		else
+			session_refuse_rcpt(s, RX_BAD_RECIPIENT, err.text);
 		return SESSION_CONTINUE;
 	}
 	if (!tolerance_permits(s, rcpt.address.quirks)) {

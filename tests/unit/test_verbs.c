@@ -377,6 +377,31 @@ static void too_many_errors(void **state)
 	fixture_close(&f);
 }
 
+/* Those who are somebody get their mail, however many of the list are not. */
+static void refused_recipients_are_no_errors(void **state)
+{
+	struct fixture f;
+	int i;
+
+	(void)state;
+	fixture_open(&f);
+	fixture_connect(&f);
+	f.conf.max_recipients = 3 * SESSION_ERRORS_MAX;
+	fixture_expect(&f, MAIL, "250/2.1.0");
+	for (i = 0; i < SESSION_ERRORS_MAX; i++)
+		fixture_expect(&f,
+			"RCPT TO:<a b@>\r\nRCPT TO:<jan>\r\nRCPT TO:<>\r\n",
+			"501/5.1.3 550/5.1.1 501/5.1.3");
+	fixture_expect(&f, RCPT "DATA\r\n" TEXT,
+		"250/2.1.5 354 250/2.0.0");
+	/* after a message it begins anew; and there is an end to it */
+	fixture_expect(&f, MAIL, "250/2.1.0");
+	for (i = 0; i < 4 * SESSION_ERRORS_MAX; i++)
+		fixture_expect(&f, "RCPT TO:<jan>\r\n", "550/5.1.1");
+	fixture_expect(&f, "RCPT TO:<jan>\r\n", "421/4.7.0.");
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +413,7 @@ int main(void)
 		cmocka_unit_test(a_recipient_twice_is_one),
 		cmocka_unit_test(size_limit_by_setting),
 		cmocka_unit_test(too_many_errors),
+		cmocka_unit_test(refused_recipients_are_no_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
