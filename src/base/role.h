@@ -17,6 +17,8 @@ struct counters;
 
 #define LISTENERS_MAX     64
 #define LISTENER_NAME_MAX 120
+/* Connections of proxies that have not said yet for whom they are. */
+#define GATES_MAX 256
 
 /* What stands behind our name in the greeting; the relay knows us by it. */
 #define GREETING_PRODUCT "ESMTP gmrelayd"
@@ -38,6 +40,8 @@ struct role {
 	int channel_fd;                   /* see base/channel.h */
 	const struct listener *listeners; /* receiver */
 	size_t listener_count;
+	unsigned max_clients;      /* receiver: the setting, or as many as there
+				      are descriptors for */
 	int control_fd;            /* relay: listening Unix socket */
 	struct counters *counters; /* see base/counters.h */
 	unsigned watchdog_ms;      /* say CHANNEL_ALIVE this often; 0: never */

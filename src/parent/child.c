@@ -31,7 +31,9 @@
 #include <unistd.h>
 
 enum {
-	/* Beside a descriptor a client: listeners, segments, bodies, link. */
+	/* Of the receiver: its connection, and the file of a large message. */
+	CLIENT_FILES = 2,
+	/* Beside these: listeners, segments, empty bodies, link. */
 	RECEIVER_OWN_FILES = LISTENERS_MAX + 64,
 	/* stdio, channel, roles, empty, listeners or control */
 	KEEP_MAX = 8 + LISTENERS_MAX,
@@ -163,6 +165,31 @@ static void enter_sandbox(enum sandbox_role role)
 	}
 }
 
+static unsigned receiver_files(const struct conf *conf, unsigned clients)
+{
+	return RECEIVER_OWN_FILES + (conf->proxy.count > 0 ? GATES_MAX : 0) +
+	       CLIENT_FILES * clients;
+}
+
+/* As many clients as there are descriptors for: when these are all taken,
+ * nothing comes from the relay any more, and nobody can be served. */
+static unsigned allow_clients(const struct conf *conf)
+{
+	unsigned clients = conf->max_clients;
+	const unsigned wanted = receiver_files(conf, clients);
+	const unsigned allowed = privs_allow_files(wanted);
+
+	while (clients > 1 && receiver_files(conf, clients) > allowed)
+		clients--;
+	if (clients < conf->max_clients)
+		log_warn("files limited reason=\"max-clients wants %u "
+			 "descriptors, the limit is %u: %u clients are served "
+			 "at once\" advice=\"raise it (LimitNOFILE= in the "
+			 "unit, ulimit -Hn) or lower max-clients\"",
+			wanted, allowed, clients);
+	return clients;
+}
+
 static int drop(
 	const struct child_context *context, bool receiver, struct err *err)
 {
@@ -173,17 +200,10 @@ static int drop(
 				 : checked->users.relay,
 		.chroot_fd = receiver ? context->spool->empty_fd : -1,
 	};
-	struct log_text text;
-	struct err limit;
 
 	if (!receiver)
 		plan.extra = spooldir_drop_gid(
 			checked->conf->spool, &checked->users);
-	if (receiver && privs_allow_files(
-				checked->conf->max_clients + RECEIVER_OWN_FILES,
-				&limit) != 0)
-		log_warn(
-			"files limited reason=%s", log_text(&text, limit.text));
 	if (privs_drop(&plan, err) != 0)
 		return -1;
 	enter_sandbox(receiver ? SANDBOX_RECEIVER : SANDBOX_RELAY);
@@ -278,6 +298,8 @@ static int run_role(const struct child *c, int channel_fd,
 		return EX_OSERR;
 	}
 	set_descriptors(&role, listeners, context, receiver);
+	if (receiver)
+		role.max_clients = allow_clients(role.conf);
 	return receiver ? run_receiver(&role, context)
 			: run_relay(&role, context);
 }

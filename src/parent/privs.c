@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <stdint.h>
@@ -239,24 +240,19 @@ int privs_drop(const struct privs_plan *plan, struct err *err)
 	return 0;
 }
 
-int privs_allow_files(unsigned count, struct err *err)
+unsigned privs_allow_files(unsigned count)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return err_errno(err, "RLIMIT_NOFILE");
-	if (limit.rlim_cur >= count)
 		return 0;
-	limit.rlim_cur = limit.rlim_max < count ? limit.rlim_max : count;
-	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return err_errno(err, "RLIMIT_NOFILE");
-	if (limit.rlim_cur < count)
-		return err_set(err, ERR_LIMIT,
-			"max-clients wants %u descriptors, the limit is %llu: "
-			"raise it (LimitNOFILE= in the unit, ulimit -Hn) or "
-			"lower max-clients",
-			count, (unsigned long long)limit.rlim_cur);
-	return 0;
+	if (limit.rlim_cur < count) {
+		limit.rlim_cur =
+			limit.rlim_max < count ? limit.rlim_max : count;
+		if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+			return 0;
+	}
+	return limit.rlim_cur < UINT_MAX ? (unsigned)limit.rlim_cur : UINT_MAX;
 }
 
 void privs_forbid_cores(void)

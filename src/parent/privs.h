@@ -50,9 +50,9 @@ struct privs_plan {
  * then. */
 int privs_drop(const struct privs_plan *plan, struct err *err);
 
-/* Allows this process at least count descriptors. Returns 0; -1 with err (which
- * names the limit that stands in the way) after going as far as it can. */
-int privs_allow_files(unsigned count, struct err *err);
+/* Allows this process count descriptors, or as many as it can. Returns how many
+ * it may have, at most UINT_MAX. */
+unsigned privs_allow_files(unsigned count);
 
 /* RLIMIT_CORE 0: no core files from here on. */
 void privs_forbid_cores(void);

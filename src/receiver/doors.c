@@ -72,7 +72,7 @@ static int make_room(struct doors *doors, const struct peer *newcomer)
 	const struct clients *clients = &doors->shared->clients;
 	struct session *victim;
 
-	if (clients->count < doors->role->conf->max_clients)
+	if (clients->count < doors->role->max_clients)
 		return 0;
 	victim = clients_victim(clients, newcomer);
 	if (victim == NULL)
@@ -81,7 +81,7 @@ static int make_room(struct doors *doors, const struct peer *newcomer)
 	session_expel(
 		victim, RX_BUSY, "silent for long, max-clients is reached");
 	/* not if it waits for the disk: that does not take long */
-	return clients->count < doors->role->conf->max_clients ? 0 : -1;
+	return clients->count < doors->role->max_clients ? 0 : -1;
 }
 
 /* A client whose profile is known, or who has none. */

@@ -11,6 +11,8 @@
 #ifndef GMRELAY_RECEIVER_GATE_H
 #define GMRELAY_RECEIVER_GATE_H
 
+#include "base/role.h"
+
 #include <netinet/in.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -19,8 +21,6 @@ struct event_base;
 
 /* For the header: a proxy on the same network sends it with the connection. */
 #define GATE_WAIT_MS (5 * 1000)
-/* Waiting at the same time; more are turned away. */
-#define GATES_MAX 256
 
 struct gate;
 
@@ -42,7 +42,8 @@ struct gates {
 };
 
 /* Takes over a connection from a proxy's address; arg is for on_open and
- * on_shut. Both may be called before this returns. */
+ * on_shut. Both may be called before this returns. Beyond GATES_MAX that wait it
+ * is turned away. */
 void gate_new(
 	struct gates *gates, int fd, const struct sockaddr *proxy, void *arg);
 

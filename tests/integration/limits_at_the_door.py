@@ -1,5 +1,6 @@
 """Everything a client can make large or many is bounded, each with its reply,
 and the daemon serves on."""
+import resource
 import time
 
 from lib.harness import main, scenario, wait_for
@@ -157,6 +158,37 @@ def who_says_nothing_is_sent_away(t):
 
 
 @scenario
+def each_large_message_has_a_descriptor(t):
+    """More clients with large messages than there are descriptors for: as many
+    are served as can have two."""
+    fake = t.fake()
+    daemon = t.daemon(fake).start(preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_NOFILE, (250, 250)))
+    daemon.wait_log("files limited.*: 61 clients are served")
+    receiver = daemon.wait_roles()["receiver"]
+    clients, late = [], []
+    for _ in range(130):
+        client = daemon.client()
+        t.at_end.append(client.close)
+        if client.greeting.code != 220:
+            late.append(client.greeting.code)
+            continue
+        client.ehlo()
+        begun(client)
+        client.expect("DATA", 354)
+        client.send(message(body=(b"x" * 78 + b"\r\n") * 1280))
+        clients.append(client)
+    t.equal(late, [421] * 69, "those who came late")
+    for client in clients:
+        client.send(b".\r\n")
+    t.equal([x.reply().code for x in clients], [250] * 61, "the others")
+    t.equal(daemon.wait_roles()["receiver"], receiver, "it never ended")
+    fake.wait_messages(61, 60)
+    daemon.wait_queue_empty()
+    serves(t, daemon)
+
+
+@scenario
 def when_full_the_longest_idle_goes(t):
     _, daemon = ready(t, max_clients=5)
     clients = [daemon.client() for _ in range(5)]
@@ -216,7 +248,7 @@ def pipelining_far_ahead_is_answered_in_order(t):
     one = (b"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\n"
            b"BDAT %d LAST\r\n")
     flight = b""
-    for _ in range(100):
+    for _ in range(130):
         data = message()
         flight += one % len(data) + data + b"VRFY x\r\n"
     client.send(flight + b"QUIT\r\n")

@@ -118,7 +118,6 @@ static void configure(struct role_process *p)
 	p->allow.prefix.s6_addr[11] = 0xff;
 	p->allow.prefix.s6_addr[12] = 127;
 	p->allow.bits = 96 + 8;
-	p->conf.max_clients = 10;
 	p->conf.max_clients_per_address = 1;
 	p->conf.max_recipients = 10;
 	p->conf.client_timeout_ms = 300 * 1000;
@@ -127,6 +126,7 @@ static void configure(struct role_process *p)
 	assert_true(p->counters != MAP_FAILED);
 	p->pages.receiver = p->counters;
 	p->role.conf = &p->conf;
+	p->role.max_clients = 10;
 	p->names = (struct local_names){
 		.default_domain = none,
 		.host = host,
@@ -322,7 +322,7 @@ static void when_full_the_idle_one_goes(void **state)
 
 	(void)state;
 	configure(&p);
-	p.conf.max_clients = 2;
+	p.role.max_clients = 2;
 	start(&p);
 	a = connect_smtp(&p);
 	expect_greeting(a);
@@ -470,7 +470,7 @@ static void no_descriptor_left(void **state)
 
 	(void)state;
 	configure(&p);
-	p.conf.max_clients = 100;
+	p.role.max_clients = 100;
 	probe = open("/dev/null", O_RDONLY);
 	assert_true(probe >= 0);
 	close(probe);
