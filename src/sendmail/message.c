@@ -22,6 +22,8 @@ enum {
 	ADDED_MAX = 8 * 1024,
 	NAME_MAX_KEPT = 256,
 	FILE_MODE = 0600,
+	NAMED_TRIES = 10,
+	PATH_SIZE = 64, /* of a file in one of the places below */
 };
 
 void message_init(struct message *m, bool keep_dots)
@@ -44,20 +46,49 @@ void message_free(struct message *m)
 
 /* --- input ---------------------------------------------------------------- */
 
+/* Where a file cannot be made without a name (NFS; overlay, and so containers,
+ * before Linux 6.1) it loses its name at once. */
+static int open_named(const char *place)
+{
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	char path[PATH_SIZE], hex[HEX64_SIZE];
+	int fd = -1, i;
+
+	for (i = 0; fd < 0 && i < NAMED_TRIES; i++) {
+		text_join(path, sizeof(path),
+			STRINGS(place, "/gmrelay-sendmail.",
+				hex64(hex, random_u64())));
+		fd = open(path, flags, FILE_MODE);
+		if (fd < 0 && errno != EEXIST)
+			return -1;
+	}
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+static int open_unnamed(const char *place)
+{
+	return open(
+		place, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, FILE_MODE);
+}
+
 /* A file without a name, in a place that is everybody's: what a user piles up
  * there is counted as the user's, not the spool's. */
 static int open_file(struct err *err)
 {
 	static const char *const places[] = {"/var/tmp", "/tmp"};
-	size_t i;
+	static int (*const ways[])(const char *place) = {
+		open_unnamed, open_named};
+	size_t way, i;
 	int fd;
 
-	for (i = 0; i < COUNT_OF(places); i++) {
-		fd = open(places[i], O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC,
-			FILE_MODE);
-		if (fd >= 0)
-			return fd;
-	}
+	for (way = 0; way < COUNT_OF(ways); way++)
+		for (i = 0; i < COUNT_OF(places); i++) {
+			fd = ways[way](places[i]);
+			if (fd >= 0)
+				return fd;
+		}
 	return err_errno(err, "no room for a large message in %s", places[0]);
 }
 

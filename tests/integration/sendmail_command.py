@@ -1,9 +1,11 @@
 """The sendmail command: every option, exit status and way to name recipients."""
+import errno
 import os
 import pwd
 import re
 import subprocess
 
+from lib.faults import OPEN, Faults
 from lib.harness import main, scenario
 from lib.mail import base64_lines, without_received
 from lib.sendmail import (DATAERR, NOUSER, TEMPFAIL, USAGE, USER_UID, Script,
@@ -257,6 +259,25 @@ def a_large_message(t):
     for got in fake.wait_messages(2, deadline=60):
         t.true(without_received(got.data) == text.replace(b"\n", b"\r\n"),
                "the message differs")
+
+
+@scenario
+def a_large_message_where_each_file_has_a_name(t):
+    """Some file systems make none without."""
+    fake, daemon, sendmail = ready(t)
+    faults = Faults(daemon)
+    # the first one is /dev/null
+    none = faults.fail("gmrelayd", OPEN, errno.EOPNOTSUPP, first=2, times=2)
+    before = set(os.listdir("/var/tmp") + os.listdir("/tmp"))
+    text = TEXT + base64_lines(1, 3000000).replace(b"\r\n", b"\n")
+    sendmail.ok("-i", TO, text=text, env={
+        x: daemon.environment[x] for x in ("LD_PRELOAD", "GMRELAY_FAULTS",
+                                           "ASAN_OPTIONS")})
+    t.equal(none.entered, 2, "/var/tmp and /tmp")
+    t.true(fake.wait_messages(1, 60)[0].body ==
+           text.split(b"\n\n", 1)[1].replace(b"\n", b"\r\n"), "the body")
+    left = set(os.listdir("/var/tmp") + os.listdir("/tmp")) - before
+    t.equal([x for x in left if x.startswith("gmrelay-sendmail")], [], "left")
 
 
 @scenario
