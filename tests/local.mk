@@ -20,6 +20,7 @@ unit_tests = \
 	tests/unit/test_child \
 	tests/unit/test_chunks \
 	tests/unit/test_client_auth \
+	tests/unit/test_client_tls \
 	tests/unit/test_clients \
 	tests/unit/test_clock_watch \
 	tests/unit/test_command \

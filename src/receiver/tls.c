@@ -135,6 +135,9 @@ static void set_options(SSL_CTX *ctx, const struct version *version)
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				      SSL_MODE_RELEASE_BUFFERS);
+	/* Without end a client can send what is no data, such as new keys:
+	 * each lets go of the loop. */
+	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
 	/* SMTP marks the end of everything itself, so an end of file without
 	 * close_notify is one like any other. */
 	SSL_CTX_set_options(
@@ -357,28 +360,27 @@ enum tls_result tls_conn_read(
 	struct tls_conn *c, void *data, size_t size, size_t *n_out)
 {
 	enum tls_result result = TLS_DONE;
+	bool end = false;
 	size_t n;
-	int rc;
+	int rc, records;
 
 	*n_out = 0;
-	c->ended = false;
-	/* a record each time, of 16 KiB at most */
-	while (*n_out < size && result == TLS_DONE) {
+	for (records = 0; *n_out < size && result == TLS_DONE && !end &&
+			  records < TLS_READ_RECORDS_MAX;
+		records++) {
 		ERR_clear_error();
 		rc = SSL_read_ex(
 			c->ssl, (char *)data + *n_out, size - *n_out, &n);
 		if (rc == 1)
 			*n_out += n;
 		else if (SSL_get_error(c->ssl, rc) == SSL_ERROR_ZERO_RETURN)
-			break;
+			end = true;
 		else
 			result = judge(c, rc);
 	}
 	ERR_clear_error();
 	/* What came before an end or a failure counts; that is told next. */
-	if (*n_out > 0 && *n_out < size &&
-		(result == TLS_DONE || result == TLS_FAILED))
-		c->ended = true;
+	c->ended = *n_out > 0 && (end || result == TLS_FAILED);
 	return *n_out > 0 && result == TLS_FAILED ? TLS_DONE : result;
 }
 

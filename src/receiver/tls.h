@@ -22,6 +22,9 @@
 #define TLS_KEY_MAX (64 * 1024)
 /* Of tls_conn_describe(). */
 #define TLS_TEXT_MAX INTAKE_TLS_MAX
+/* Records that one tls_conn_read() takes, of up to 16 KiB each: one of an octet
+ * costs as much as any. */
+#define TLS_READ_RECORDS_MAX 32
 /* Before a certificate's end, people are warned. */
 #define TLS_WARN_DAYS 14
 
