@@ -4,7 +4,7 @@
  * Used by:    parent/, receiver/receiver, relay/relay.
  * Invariant:  end of file means that the other side is gone: a role that reads
  *             it stops. The parent acts only on what a role of that kind may
- *             say (channel_allowed) and on nothing else.
+ *             say (child_may_say in parent/child.h) and on nothing else.
  * Blocks:     never: the sockets are non-blocking.
  */
 #ifndef GMRELAY_BASE_CHANNEL_H

@@ -1,7 +1,7 @@
 /*
  * client_record.h - what is known of one client: part of the receiver's page of
  *                   counters, so that it outlives the process that counts.
- * Used by:    receiver/census (writes), relay/control (shows).
+ * Used by:    receiver/census (writes), relay/control_json (shows).
  * Invariant:  version is odd while a record is being given to another client;
  *             a reader that saw it change reads again. What is read in another
  *             process is not trusted: numbers to show, nothing to act on.

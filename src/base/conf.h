@@ -30,7 +30,7 @@
 #define CONF_NAME_MAX        64
 #define CONF_PROBLEMS_MAX    20
 
-/* SIZE taken to be upstream's until an EHLO tells: Gmail's (gmail.md 4). */
+/* SIZE taken to be upstream's until an EHLO tells: Gmail's. */
 #define UPSTREAM_SIZE_DEFAULT 35882577
 /* What we may add to a message: Received, repaired headers. */
 #define SIZE_RESERVE 4096
@@ -189,8 +189,8 @@ bool conf_is_google(const struct conf_account *account);
 
 /* The limits of an account in a rolling day: as configured, else 500 messages
  * and 500 recipients for @gmail.com and @googlemail.com, 2000 and 10000 for
- * other accounts at a Google host, 0 (no limit) at any other host. Source:
- * gmail.md section 4. */
+ * other accounts at a Google host (support.google.com/mail/answer/22839 and
+ * /a/answer/166852), 0 (no limit) at any other host. */
 unsigned conf_daily_messages(const struct conf_account *account);
 unsigned conf_daily_recipients(const struct conf_account *account);
 

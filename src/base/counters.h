@@ -1,7 +1,7 @@
 /*
  * counters.h - shared pages, some written by each role, read by the other.
- * Used by:    parent (makes them), receiver and relay (count), relay/control
- *             (shows both).
+ * Used by:    parent (makes them), receiver and relay (count),
+ *             relay/control_json (shows both).
  * Invariant:  the other role's page is mapped from a read-only descriptor, so
  *             it cannot be made writable again. What is read there is not
  *             trusted: numbers to show, nothing to act on.

@@ -1,7 +1,7 @@
 /*
  * credential.h - the stored password: who may read its file, and its form.
- * Used by:    the parent (checks at -t and reload), the relay (reads before it
- *             drops its user).
+ * Used by:    parent/check (-t and reload), relay/relay (reads before it drops
+ *             its user), relay/upstream_login (sends), ctl/doctor_local.
  * Invariant:  the secret stands in one allocation, wiped when freed; it never
  *             reaches argv, environment, configuration, log or core.
  */

@@ -1,6 +1,7 @@
 /*
  * date.h - a point in time as mail writes it.
- * Used by:    proto/header, receiver/, relay/report, base/log.
+ * Used by:    proto/header, receiver/intake, relay/report*, sendmail/message,
+ *             base/log.
  * Pure:       no clock; the time comes in.
  */
 #ifndef GMRELAY_BASE_DATE_H

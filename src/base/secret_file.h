@@ -1,7 +1,8 @@
 /*
  * secret_file.h - a file that holds a secret: where it is, and who may read it.
  * Used by:    base/credential (passwords), receiver/secrets (the key of our
- *             certificate, the users file).
+ *             certificate, the users file); parent/check and ctl/doctor_local
+ *             ask where one is.
  */
 #ifndef GMRELAY_BASE_SECRET_FILE_H
 #define GMRELAY_BASE_SECRET_FILE_H

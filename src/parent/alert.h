@@ -1,6 +1,6 @@
 /*
  * alert.h - the user's own command that hears of an account's trouble.
- * Used by:    parent/parent.
+ * Used by:    parent/parent (what the relay says), through parent_internal.h.
  * Invariant:  one runs at a time, as the relay's user, without a shell, for
  *             ALERT_TIME_MS at most. What comes in the meantime waits its turn.
  * Blocks:     never.

@@ -1,7 +1,7 @@
 /*
  * check.h - a configuration looked at as a whole: its text, the users it
  *           names, its password files, its aliases.
- * Used by:    main (-t), parent/parent (start, reload).
+ * Used by:    main (-t), parent/setup (start), parent/reload.
  * Invariant:  what passes here can be run with; nothing is changed.
  */
 #ifndef GMRELAY_PARENT_CHECK_H

@@ -1,7 +1,7 @@
 /*
  * child.h - one role's process, as the parent sees it: fork, what the new
  *           process closes and gives up, restart after a death.
- * Used by:    parent/parent.
+ * Used by:    parent/parent, parent/reload; parent/alert (child_close_files).
  * Invariant:  a role holds only what is its own: its channel end, spool/roles,
  *             its sockets. Forked before any event base or thread exists.
  */

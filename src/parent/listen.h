@@ -1,7 +1,8 @@
 /*
  * listen.h - the sockets the world comes in by: `listen` (TCP), `submit` and
  *            `control` (Unix), bound by us or passed by systemd.
- * Used by:    parent/parent, parent/child.
+ * Used by:    parent/setup and parent/reload (open), parent/child (hands them
+ *             to the roles), parent/parent (names them).
  * Invariant:  a socket that stays in the configuration is never closed and
  *             never bound anew, so that no connection is refused at a reload.
  * Blocks:     never.

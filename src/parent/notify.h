@@ -1,7 +1,7 @@
 /*
  * notify.h - what systemd is told: the datagrams of sd_notify(3), written by
  *            ourselves.
- * Used by:    parent/parent.
+ * Used by:    parent/setup, parent/parent, parent/reload.
  * Invariant:  without NOTIFY_SOCKET every call does nothing; what cannot be
  *             sent is lost, and nothing waits for it.
  */

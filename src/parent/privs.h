@@ -1,7 +1,8 @@
 /*
  * privs.h - users by name or number; what a role gives up before it works.
- * Used by:    parent/check (users), parent/spooldir, parent/child (dropping, in
- *             the role's process).
+ * Used by:    parent/check, parent/spooldir (users), parent/setup (no cores);
+ *             in a child's own process parent/child, parent/alert and
+ *             parent/check_ca (dropping).
  * Invariant:  after privs_drop() there is no way back: no capability, no other
  *             uid or gid, no new privileges by exec, no core, no ptrace by the
  *             same uid.

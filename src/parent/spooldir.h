@@ -1,6 +1,7 @@
 /*
  * spooldir.h - the spool's directories and its two locks.
- * Used by:    parent/parent.
+ * Used by:    parent/setup (makes and locks), parent/reload (makes),
+ *             parent/child (drop/ and the empty root).
  * Invariant:  one parent a spool (spool/lock, the parent's alone); no role of
  *             an earlier parent beside ours (spool/roles, inherited by both
  *             roles, free when the last of them is gone).

@@ -1,6 +1,7 @@
 /*
  * address.h - mailbox addresses: paths of the envelope, mailboxes of headers.
- * Used by:    proto/command (paths), proto/header (mailboxes), relay/report.
+ * Used by:    proto/command (paths), proto/mailbox (headers), proto/aliases,
+ *             proto/local; whoever reads an address elsewhere.
  * Pure:       no descriptor, no clock, no log.
  * Source:     RFC 5321 4.1.2 and 4.1.3, RFC 5322 3.4, RFC 6531 3.3.
  */

@@ -8,13 +8,13 @@
  *
  *	name: target, target ...
  *
- * A line that begins with white space goes on with the one before it. '#'
- *begins a comment, at the beginning of a line or behind white space. Names are
- *alike in upper and lower case; the first of two counts. A target is an address
- * ("a@b", "Name <a@b>"), a name (of another alias, or what proto/local makes of
- * it), or "\name", which is not looked up. "|program", "/file", ":include:" and
- * their like are told and left out: what is left of the list counts. A name
- *with nothing left is refused.
+ * A line that begins with white space goes on with the one before it. A comment
+ * begins with '#', at the beginning of a line or behind white space. Names are
+ * alike in upper and lower case; the first of two counts. A target is an
+ * address ("a@b", "Name <a@b>"), a name (of another alias, or what proto/local
+ * makes of it), or "\name", which is not looked up. "|program", "/file",
+ * ":include:" and their like are told and left out: what is left of the list
+ * counts. A name with nothing left is refused.
  */
 #ifndef GMRELAY_PROTO_ALIASES_H
 #define GMRELAY_PROTO_ALIASES_H

@@ -1,7 +1,7 @@
 /*
  * body.h - the message as it comes in (DATA or BDAT bytes) to clean lines, and
  *          lines to the bytes of a DATA phase.
- * Used by:    receiver/session (in), relay/session (out).
+ * Used by:    receiver/intake (in), relay/upstream_body (out).
  * Pure:       no descriptor, no clock, no log.
  * Source:     RFC 5321 2.3.8, 4.1.1.4, 4.5.2; RFC 3030; the table in
  *             ARCHITECTURE.md, "Normalisation".

@@ -1,7 +1,7 @@
 /*
  * command.h - one SMTP command line to verb and argument; the parameters of
  *             MAIL, RCPT and BDAT.
- * Used by:    receiver/verbs.
+ * Used by:    receiver/verbs*, receiver/login, receiver/mail.
  * Pure:       no descriptor, no clock, no log.
  * Source:     RFC 5321 4.1.1, 4.1.2; RFC 1870, 6152, 6531, 3030, 3461.
  */

@@ -1,8 +1,8 @@
 /*
  * dsn.h - what a client asks of reports about its mail: NOTIFY, RET, ENVID and
  *         ORCPT.
- * Used by:    proto/command, spool/envelope, submit/drop_format, sendmail/,
- *             relay/report.
+ * Used by:    proto/command, spool/envelope, submit/drop_format,
+ *             sendmail/options, relay/report, relay/upstream_body.
  * Pure:       no descriptor, no clock, no log.
  * Source:     RFC 3461 section 4; RFC 6533 section 3 (ORCPT=utf-8;...).
  */

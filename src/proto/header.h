@@ -2,7 +2,8 @@
  * header.h - the header block of a message: repaired so that Gmail takes it.
  *            The only changes we make to a message (ARCHITECTURE.md,
  *            "Normalisation").
- * Used by:    receiver/session.
+ * Used by:    receiver/intake; sendmail/message and relay/drop_send (the block
+ *             alone).
  * Pure:       no descriptor, no log; time and ids come in.
  * Source:     RFC 5322 2.2, 3.6; RFC 2047; RFC 6409 section 8 (a submission
  *             server may complete a message); RFC 5321 4.4 and 6.3.

@@ -1,6 +1,7 @@
 /*
  * line.h - bytes to command or reply lines, with a limit.
- * Used by:    receiver/session (commands), relay/session (replies).
+ * Used by:    receiver/session (commands); relay/upstream and submit/client
+ *             (replies).
  * Pure:       no descriptor, no clock, no log.
  */
 #ifndef GMRELAY_PROTO_LINE_H

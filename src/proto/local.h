@@ -1,7 +1,8 @@
 /*
  * local.h - addresses without a domain, or with this machine's: whom they mean.
- * Used by:    receiver/verbs (recipients, senders), relay/report (whom to
- *             tell), parent/names (aliases that lead nowhere).
+ * Used by:    receiver/mail (recipients), receiver/verbs_mail (senders),
+ *             relay/report (whom to tell), parent/names (aliases that lead
+ *             nowhere), proto/sender.
  * Pure:       no descriptor, no clock, no log.
  * Invariant:  what comes out has a domain.
  * Source:     gmrelayd.conf(5), "aliases" and "default-domain".
@@ -12,7 +13,7 @@
  *      the account's address);
  *   3. the name at default-domain, where that is set;
  *   4. root and the other accounts that a system is born with: what root's
- * alias says, else the owner;
+ *      alias says, else the owner;
  *   5. nobody.
  * Names at localhost and at a host name without a dot are local names. Names at
  * this machine's full name are, where 1, 2 or 4 apply; else they are left as

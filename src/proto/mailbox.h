@@ -1,6 +1,6 @@
 /*
  * mailbox.h - the first mailbox of a From field, however it is written.
- * Used by:    proto/sender.
+ * Used by:    proto/sender (From), sendmail/deliver (-f).
  * Pure:       no descriptor, no clock, no log, no allocation.
  * Invariant:  an address that comes out was built by address_parse().
  * Source:     RFC 5322 3.4, 4.4; RFC 6854 (groups); what devices send.

@@ -1,6 +1,7 @@
 /*
  * mailbox_internal.h - one element of an address list.
- * Used by:    proto/mailbox, proto/mailbox_element, proto/header_qualify.
+ * Used by:    proto/mailbox, proto/mailbox_element, proto/mailbox_list,
+ *             proto/header_qualify.
  */
 #ifndef GMRELAY_PROTO_MAILBOX_INTERNAL_H
 #define GMRELAY_PROTO_MAILBOX_INTERNAL_H

@@ -1,6 +1,7 @@
 /*
  * reply.h - SMTP replies: parse one (multi-line), format one.
- * Used by:    relay/ (parses), receiver/ (formats), relay/report (quotes).
+ * Used by:    relay/ and submit/client (parse), receiver/replies (formats),
+ *             relay/report (quotes).
  * Pure:       no descriptor, no clock, no log.
  * Source:     RFC 5321 4.2; RFC 2034, RFC 3463 (enhanced status codes).
  */

@@ -1,6 +1,7 @@
 /*
  * rfc2047.h - encoded-words: 8-bit text in a header; is it UTF-8?
- * Used by:    proto/header_encode, proto/rfc2231.
+ * Used by:    proto/header_encode, proto/rfc2231, proto/sender_name,
+ *             relay/report_words (words); what is ASCII or UTF-8, whoever asks.
  * Pure:       no descriptor, no clock, no log.
  * Source:     RFC 2047 sections 2, 4, 5; RFC 3629 section 4 (UTF-8).
  */

@@ -1,6 +1,6 @@
 /*
  * census.h - the clients: who came, what each did, how much it sent lately.
- * Used by:    receiver/session, receiver/verbs.
+ * Used by:    receiver/session*, receiver/rate.
  * Invariant:  at most CLIENT_RECORDS_MAX are known; a new one takes the place
  *             of the one that was seen longest ago. One with a transaction that
  *             is counted for messages-per-hour keeps its place.

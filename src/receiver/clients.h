@@ -1,6 +1,6 @@
 /*
  * clients.h - who is connected: a peer's names, and the list of all sessions.
- * Used by:    receiver/receiver (limits), receiver/session (enters itself).
+ * Used by:    receiver/doors (limits), receiver/session (enters itself).
  * Invariant:  idle holds the sessions without a transaction, the one that was
  *             silent longest first.
  */

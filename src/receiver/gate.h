@@ -1,6 +1,6 @@
 /*
  * gate.h - connections of proxies, until they have said for whom they connect.
- * Used by:    receiver/receiver.
+ * Used by:    receiver/doors.
  * Invariant:  nothing is said to a client, and nothing that it sends is looked
  *             at, before the proxy's header is whole; of what comes, the header
  *             alone is taken.

@@ -1,7 +1,7 @@
 /*
  * gateway.h - notices that all clients come from one address that looks like a
  *             gateway's.
- * Used by:    receiver/receiver.
+ * Used by:    receiver/doors.
  * Pure:       no descriptor, no clock, no log.
  *
  * A container's gateway, or a router, that puts its own address in the place of

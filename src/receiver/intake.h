@@ -1,9 +1,11 @@
 /*
- * intake.h - the bytes of one message: body_decoder, header_block,
- * header_repair, draft, in this order. Used by:    receiver/mail. Invariant:  a
- * message with a problem leaves nothing behind, and its end is still looked
- * for. Blocks:     never. Source:     ARCHITECTURE.md, "Normalisation"; RFC
- * 5321 4.4 (Received).
+ * intake.h - the bytes of one message, on their way through body_decoder,
+ *            header_block and header_repair to a draft.
+ * Used by:    receiver/mail, receiver/session_message.
+ * Invariant:  a message with a problem leaves nothing behind, and its end is
+ *             still looked for.
+ * Blocks:     never.
+ * Source:     ARCHITECTURE.md, "Normalisation"; RFC 5321 4.4 (Received).
  */
 #ifndef GMRELAY_RECEIVER_INTAKE_H
 #define GMRELAY_RECEIVER_INTAKE_H

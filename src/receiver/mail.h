@@ -1,6 +1,6 @@
 /*
  * mail.h - one mail transaction: sender, recipients, message, outcome.
- * Used by:    receiver/session, receiver/verbs.
+ * Used by:    receiver/session*, receiver/verbs_mail.
  * Invariant:  mail->env is there from MAIL to the end of the transaction;
  *             mail->intake from the first byte of the message on.
  * Blocks:     never.

@@ -1,6 +1,7 @@
 /*
  * receiver.h - the receiver role: listeners, limits on clients, draining.
- * Used by:    parent/ (in the forked process, after it gave up its rights).
+ * Used by:    parent/child (in the forked process); parent/check and
+ *             ctl/doctor_local (the check of the secrets).
  * Invariant:  opens nothing: sockets and the journal's descriptors are handed
  *             to it. Without clients it never wakes up.
  */

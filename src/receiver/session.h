@@ -1,6 +1,7 @@
 /*
  * session.h - one client: its bytes in and out, its timer, its state.
- * Used by:    receiver/receiver (makes and expels), receiver/verbs (handlers).
+ * Used by:    receiver/doors (makes), receiver/receiver (expels),
+ *             receiver/verbs* and receiver/login (handlers).
  * Invariant:  a session ends in one place, session_settle(); handlers return
  *             what is to happen and never free. One that waits for the disk
  *             does not end before it has heard the outcome.

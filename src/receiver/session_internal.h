@@ -2,7 +2,8 @@
  * session_internal.h - what the parts of a session share: session (turns,
  *                      replies, its end), session_message (texts and chunks),
  *                      session_tls (how TLS begins).
- * Used by:    receiver/session*.c only.
+ * Used by:    receiver/session*.c, and login.c, which goes on with a session
+ *             when its password was compared.
  */
 #ifndef GMRELAY_RECEIVER_SESSION_INTERNAL_H
 #define GMRELAY_RECEIVER_SESSION_INTERNAL_H

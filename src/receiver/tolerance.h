@@ -1,7 +1,7 @@
 /*
  * tolerance.h - which quirks of clients are overlooked, and what is said to the
  *               others.
- * Used by:    receiver/session, receiver/verbs.
+ * Used by:    receiver/session_message, receiver/verbs*, receiver/login.
  * Invariant:  a client whose profile says syntax = "strict" gets a reply of 5xx
  *             for each mistake that has one in the table; what the standard
  *             leaves to the client is counted and never refused.

@@ -1,6 +1,7 @@
 /*
  * users.h - the users file: who may log in, by salted hashes.
- * Used by:    receiver/secrets (reads it), receiver/login (looks users up).
+ * Used by:    receiver/secrets (reads it), receiver/login (looks users up),
+ *             ctl/password (asks what may be a name).
  * Pure:       no descriptor, no clock, no log.
  * Source:     gmrelayd.conf(5), users-file.
  */

@@ -1,6 +1,6 @@
 /*
  * auth.h - the AUTH mechanisms, a row each.
- * Used by:    relay/upstream.
+ * Used by:    relay/upstream_login.
  * Pure:       no descriptor, no clock, no log.
  * Source:     RFC 4954, RFC 4616 (PLAIN), draft-murchison-sasl-login (LOGIN).
  * Invariant:  the buffers that hold a response are wiped by their user; the

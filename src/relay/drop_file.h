@@ -1,6 +1,6 @@
 /*
  * drop_file.h - one look through SPOOL/drop/, and what becomes of each file.
- * Used by:    relay/drop, in its thread.
+ * Used by:    relay/drop, in its thread; relay/control_json (counts).
  * Blocks:     yes. Knows no event loop and no log.
  */
 #ifndef GMRELAY_RELAY_DROP_FILE_H

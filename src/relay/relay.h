@@ -1,7 +1,7 @@
 /*
  * relay.h - the relay role: owns the spool, the credentials, the accounts, the
  *           schedule and the control socket. No listening network socket.
- * Used by:    parent/parent.
+ * Used by:    parent/child (in the forked process), parent/check_ca.
  */
 #ifndef GMRELAY_RELAY_RELAY_H
 #define GMRELAY_RELAY_RELAY_H

@@ -1,7 +1,8 @@
 /*
  * report.h - delivery status notifications: failures, delays, and what was
  *            handed over.
- * Used by:    relay/dispatch.
+ * Used by:    relay/dispatch_report, relay/drop_send; its parts by
+ *             relay/report_digest.
  * Pure:       no descriptor, no log; time and names come in.
  * Source:     RFC 3461, 3462/6522, 3464, 3834; RFC 5321 4.5.5 and 6.1.
  */

@@ -1,7 +1,7 @@
 /*
  * report_text.h - the forms of text a report is made of: wrapped lines, header
  *                 fields, quoted-printable, encoded words.
- * Used by:    relay/report.
+ * Used by:    relay/report*.
  * Pure:       no descriptor, no clock, no log.
  * Invariant:  what is written is 7-bit, with lines of at most 998 octets.
  * Source:     RFC 2045 6.7, RFC 2047, RFC 5322 2.2.3, RFC 6533 section 3.

@@ -1,6 +1,6 @@
 /*
  * resolve.h - names to addresses by the system's resolver, a thread a look-up.
- * Used by:    relay/account, relay/control (doctor).
+ * Used by:    relay/account_connect, relay/probe.
  * Blocks:     never; a look-up that hangs holds one thread, no more than
  *             RESOLVE_THREADS_MAX at a time.
  */

@@ -1,6 +1,6 @@
 /*
  * schedule.h - which message is due next: a heap by time; and the retry policy.
- * Used by:    relay/dispatch.
+ * Used by:    relay/dispatch (the heap), relay/account* (back-off).
  * Pure:       no descriptor, no clock, no log.
  */
 #ifndef GMRELAY_RELAY_SCHEDULE_H

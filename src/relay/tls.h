@@ -1,7 +1,8 @@
 /*
  * tls.h - TLS towards the submission server: the only user of OpenSSL's SSL in
  *         this role.
- * Used by:    relay/upstream, relay/account (owns the struct tls_client).
+ * Used by:    relay/upstream*, relay/account and relay/probe (own the struct
+ *             tls_client), relay/relay (a check of ca-file).
  * Invariant:  the peer's certificate is verified against the store and the
  *             host name (SAN, RFC 9525; the CN never counts); SNI is always
  *             sent (without it Google shows a self-signed certificate); TLS 1.2

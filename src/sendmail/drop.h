@@ -1,6 +1,6 @@
 /*
  * drop.h - leaves a message in SPOOL/drop/ while the daemon is down.
- * Used by:    sendmail/main.
+ * Used by:    sendmail/deliver.
  * Invariant:  a name of 16 hex digits stands for a whole message that is on
  *             disk; one that begins with "tmp." is locked by whoever writes it.
  * Blocks:     yes, until the disk has it.

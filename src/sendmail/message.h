@@ -1,6 +1,6 @@
 /*
  * message.h - the message as it comes on standard input, and what it lacks.
- * Used by:    sendmail/main, sendmail/drop.
+ * Used by:    sendmail/deliver.
  * Invariant:  the text is kept byte by byte as it came; what is added stands in
  *             front of it.
  * Blocks:     message_read, until the input ends.

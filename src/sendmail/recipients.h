@@ -1,6 +1,6 @@
 /*
  * recipients.h - for whom a message is: the command line's and the header's.
- * Used by:    sendmail/main.
+ * Used by:    sendmail/deliver.
  * Pure:       no descriptor, no clock, no environment.
  * Source:     RFC 5322 3.6.3, 3.6.6 (Resent-), appendix A.
  */

@@ -1,8 +1,8 @@
 /*
  * content.h - the bytes of a stored message, read forward once and checked on
  *             the way.
- * Used by:    relay/dispatch (opens), relay/upstream (sends), relay/report,
- *             relay/control (cat).
+ * Used by:    relay/dispatch (opens), relay/upstream_body (sends),
+ *             relay/report, relay/control_stream (cat), ctl/spool.
  * Invariant:  the last bytes come only when the checksum over all of them was
  *             right; a message that was damaged is never sent whole.
  */

@@ -1,7 +1,7 @@
 /*
  * journal.h - what a segment of the journal looks like: the record's head, the
  *             mark, the names. Both halves of the journal include it.
- * Used by:    spool/journal_write, spool/journal_read.
+ * Used by:    spool/journal_write, spool/journal_read; ctl/spool_journal.
  * Pure:       no descriptor, no clock, no log.
  * Format:     gmrelayd-spool(5), "The journal".
  */

@@ -1,6 +1,7 @@
 /*
  * journal_read.h - the relay's half of the journal: hands out segments and
- *          bodies, finds the records, marks what is done, frees what is empty.
+ *                  bodies, finds the records, marks what is done, frees what is
+ *                  empty.
  * Used by:    relay/dispatch.
  * Invariant:  what the receiver may still write to is only read as far as its
  *             statement goes; nothing is handed out, reused or deleted before

@@ -55,8 +55,7 @@ void journal_free(struct journal **j);
 
 enum draft_result {
 	DRAFT_DURABLE,  /* on disk: 250 */
-	DRAFT_NO_ROOM,  /* no segment or body within JOURNAL_WAIT_MS: 452 4.3.1
-			 */
+	DRAFT_NO_ROOM,  /* no segment or body in time: 452 4.3.1 */
 	DRAFT_IO_ERROR, /* a write or sync failed: 451 4.3.0 */
 };
 
@@ -81,8 +80,8 @@ uint64_t draft_size(const struct draft *d);
 int draft_error(const struct draft *d);
 
 /* Appends at most DRAFT_PIECE_MAX bytes of the message in its stored form.
- * Returns 0, or 1 when the
- * caller should feed no more before on_resume (what was given is kept). */
+ * Returns 0, or 1 when the caller should feed no more before on_resume (what
+ * was given is kept). */
 int draft_add(struct draft *d, const void *data, size_t len);
 
 /* The message is whole. Sets id, size and body of *env, prints it into the

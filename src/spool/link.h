@@ -1,7 +1,7 @@
 /*
  * link.h - what receiver and relay say to each other: hand-overs one way, one
  *          repeatable statement the other.
- * Used by:    spool/journal_write (receiver), relay/link (relay).
+ * Used by:    spool/journal_write (receiver), spool/journal_read (relay).
  * Invariant:  a statement says all there is to say, so a lost or a newer one
  *             is never a problem; what is read is checked as if from an enemy.
  * Blocks:     never: non-blocking SOCK_SEQPACKET sockets.

@@ -1,7 +1,7 @@
 /*
  * queue.h - the spool's files of single messages: queue/ and failed/, and any
  *           small file that is replaced as a whole.
- * Used by:    relay/dispatch, relay/account (state), ctl/spool (reads).
+ * Used by:    relay/dispatch, relay/account_state, ctl/spool_scan (reads).
  * Invariant:  a file under its final name is whole: written under another,
  *             synced, renamed, the directory synced.
  * Blocks:     yes: to be run in a worker's thread, but for queue_read().
