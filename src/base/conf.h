@@ -178,9 +178,6 @@ const struct conf_client *conf_client_for(
 /* The profile of programs on this machine that come by the submit socket. */
 const struct conf_client *conf_client_local(const struct conf *conf);
 
-/* True when the address may send. */
-bool conf_allows(const struct conf *conf, const struct sockaddr *sa);
-
 /* True when the address is one of `proxy`. */
 bool conf_is_proxy(const struct conf *conf, const struct sockaddr *sa);
 

@@ -220,7 +220,6 @@ bool conf_ip_is_loopback(const struct in6_addr *ip);
 bool conf_ip_is_any(const struct in6_addr *ip);
 bool conf_ip_is_v4(const struct in6_addr *ip);
 const char *conf_ip_text(const struct in6_addr *ip, char out[64]);
-bool conf_network_is_loopback(const struct conf_network *network);
 
 /* True when all of them are loopback. */
 bool conf_networks_are_loopback(const struct conf_networks *networks);

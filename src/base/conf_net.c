@@ -99,7 +99,7 @@ bool conf_ip_is_any(const struct in6_addr *ip)
 	       memcmp(ip, &v4_any, sizeof(v4_any)) == 0;
 }
 
-bool conf_network_is_loopback(const struct conf_network *network)
+static bool is_loopback(const struct conf_network *network)
 {
 	return conf_ip_is_loopback(&network->prefix) &&
 	       network->bits >=
@@ -120,7 +120,7 @@ bool conf_networks_are_loopback(const struct conf_networks *networks)
 	size_t i;
 
 	for (i = 0; i < networks->count; i++)
-		if (!conf_network_is_loopback(&networks->items[i]))
+		if (!is_loopback(&networks->items[i]))
 			return false;
 	return true;
 }
@@ -171,11 +171,6 @@ const struct conf_client *conf_client_for(
 const struct conf_client *conf_client_local(const struct conf *conf)
 {
 	return &conf->clients[0];
-}
-
-bool conf_allows(const struct conf *conf, const struct sockaddr *sa)
-{
-	return conf_client_for(conf, sa) != NULL;
 }
 
 bool conf_is_proxy(const struct conf *conf, const struct sockaddr *sa)

@@ -364,20 +364,6 @@ ssize_t pread_full(int fd, void *data, size_t len, off_t offset)
 	return (ssize_t)got;
 }
 
-int sync_directory(int dir_fd, const char *name)
-{
-	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc, saved;
-
-	if (fd < 0)
-		return -1;
-	rc = fsync(fd);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return rc;
-}
-
 int fill_stdio(void)
 {
 	int fd;

@@ -85,7 +85,4 @@ ssize_t pread_full(int fd, void *data, size_t len, off_t offset);
  * -1 with errno set. */
 int fill_stdio(void);
 
-/* Opens a directory, syncs it, closes it. Returns 0; -1 with errno set. */
-int sync_directory(int dir_fd, const char *name);
-
 #endif

@@ -85,11 +85,6 @@ void client_close(struct client **cp)
 	free(c);
 }
 
-int client_fd(const struct client *c)
-{
-	return c->fd;
-}
-
 int client_ask(struct client *c, const char *command, json_t *arguments,
 	struct err *err)
 {

@@ -24,9 +24,6 @@ struct client;
 struct client *client_open(const char *path, struct err *err);
 void client_close(struct client **c); /* NULL is fine */
 
-/* For poll(2). */
-int client_fd(const struct client *c);
-
 /* Sends {"command": command} with what arguments (taken over; NULL: nothing)
  * holds. Returns 0, -1 with err. */
 int client_ask(struct client *c, const char *command, json_t *arguments,

@@ -19,7 +19,7 @@
 
 /* --- sets of ids --------------------------------------------------------- */
 
-void id_set_add(struct id_set *set, uint64_t id)
+static void id_set_add(struct id_set *set, uint64_t id)
 {
 	if (set->count == set->cap) {
 		set->cap = set->cap > 0 ? 2 * set->cap : 64;
@@ -39,7 +39,8 @@ static int compare_ids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-void id_set_sort(struct id_set *set)
+/* From here on it can be looked into. */
+static void id_set_sort(struct id_set *set)
 {
 	if (set->count > 0)
 		qsort(set->ids, set->count, sizeof(*set->ids), compare_ids);

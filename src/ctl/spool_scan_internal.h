@@ -7,15 +7,13 @@
 
 #include "ctl/spool_scan.h"
 
-/* A sorted set, once id_set_sort() was called. */
+/* Sorted when it is looked into. */
 struct id_set {
 	uint64_t *ids;
 	size_t count;
 	size_t cap;
 };
 
-void id_set_add(struct id_set *set, uint64_t id);
-void id_set_sort(struct id_set *set);
 bool id_set_has(const struct id_set *set, uint64_t id);
 
 struct spool_scan {

@@ -18,7 +18,7 @@
 struct session;
 
 /* What clients with syntax = "strict" are told about this; RX_NONE: nothing, it
- * is legal, or not a matter of syntax. */
+ * is legal, or not a matter of syntax. For tests. */
 enum rx_reply tolerance_refusal(enum quirk quirk);
 
 /* Notes what the client did (a set of quirks). Returns true when all of it is

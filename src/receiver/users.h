@@ -28,6 +28,7 @@ struct users *users_parse(const char *text, size_t len, struct err *err);
 /* Wipes and frees; NULL is fine. */
 void users_free(struct users **users);
 
+/* For tests. */
 size_t users_count(const struct users *users);
 
 /* The hash to compare a password with. Of a name that is no user's, that of

@@ -1,8 +1,9 @@
 /*
  * gmail.h - what a reply of Gmail means: the table of replies, and the default
- *           rules. The one place for it: the relay, reports, doctor and the
- *           manual all read this table.
- * Used by:    relay/upstream, relay/account, relay/report, relay/control.
+ *           rules. The one place for it: reports, status and doctor quote
+ *           the advice of its rows.
+ * Used by:    relay/upstream*, relay/account*, relay/dispatch*,
+ *             relay/probe.
  * Pure:       no descriptor, no clock, no log.
  * Source:     Google's list of SMTP errors and the reports gathered beside it.
  */
@@ -106,8 +107,10 @@ const struct gmail_rule *gmail_judge(enum phase phase, const struct reply *r);
 /* The row for an answer that does not fit what was asked. */
 const struct gmail_rule *gmail_misfit(void);
 
-/* The table, for doctor and tests. */
+/* The table, and its words: for tests. */
 const struct gmail_rule *gmail_rules(size_t *count_out);
+const char *action_name(enum action action);
+const char *scope_name(enum scope scope);
 
 /* How long to pause the step-th time in a row (from 0), milliseconds, without
  * jitter. */
@@ -130,8 +133,5 @@ bool gmail_pause_is_lasting(enum pause pause, unsigned step);
  * refuses what would have to be arranged with it, every third time. What pauses
  * the account is told anyhow. */
 bool gmail_is_alarming(const struct gmail_rule *rule, unsigned attempt);
-
-const char *action_name(enum action action);
-const char *scope_name(enum scope scope);
 
 #endif

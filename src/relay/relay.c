@@ -54,6 +54,20 @@ struct relay {
 	enum account_state alerted[CONF_ACCOUNTS_MAX]; /* told last */
 };
 
+/* Wipes and frees; NULL is fine. */
+static void secrets_free(struct relay_secrets **sp)
+{
+	struct relay_secrets *s = *sp;
+	size_t i;
+
+	*sp = NULL;
+	if (s == NULL)
+		return;
+	for (i = 0; i < s->count; i++)
+		credential_free(&s->credentials[i]);
+	free(s);
+}
+
 struct relay_secrets *relay_secrets_read(
 	const struct conf *conf, gid_t relay_gid, struct err *err)
 {
@@ -66,25 +80,12 @@ struct relay_secrets *relay_secrets_read(
 		s->credentials[i] = credential_read(
 			conf->accounts[i].password_file, relay_gid, err);
 		if (s->credentials[i] == NULL) {
-			relay_secrets_free(&s);
+			secrets_free(&s);
 			return NULL;
 		}
 		s->count++;
 	}
 	return s;
-}
-
-void relay_secrets_free(struct relay_secrets **sp)
-{
-	struct relay_secrets *s = *sp;
-	size_t i;
-
-	*sp = NULL;
-	if (s == NULL)
-		return;
-	for (i = 0; i < s->count; i++)
-		credential_free(&s->credentials[i]);
-	free(s);
 }
 
 int relay_ca_check(const char *ca_file, struct err *err)
@@ -358,7 +359,7 @@ int relay_run(const struct role *role, struct relay_secrets **secrets)
 	r.base = event_base_new();
 	if (r.base == NULL) {
 		log_err("start failed reason=\"no event base\"");
-		relay_secrets_free(secrets);
+		secrets_free(secrets);
 		return rc;
 	}
 	if (start(&r, *secrets, &err) == 0) {
@@ -370,7 +371,7 @@ int relay_run(const struct role *role, struct relay_secrets **secrets)
 		log_err("start failed reason=%s", log_text(&text, err.text));
 	}
 	stop(&r);
-	relay_secrets_free(secrets);
+	secrets_free(secrets);
 	log_info("stopped role=relay");
 	return rc;
 }

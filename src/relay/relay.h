@@ -15,13 +15,10 @@
 struct relay_secrets;
 
 /* Reads the password files; to be called before the role drops its user.
- * relay_gid is the group the relay will have (see base/credential.h). Returns
- * NULL with err, which names the file. */
+ * relay_gid is the group the relay will have (see base/credential.h). The
+ * result is for relay_run(). Returns NULL with err, which names the file. */
 struct relay_secrets *relay_secrets_read(
 	const struct conf *conf, gid_t relay_gid, struct err *err);
-
-/* Wipes and frees; NULL is fine. */
-void relay_secrets_free(struct relay_secrets **secrets);
 
 /* Whether this user can read the certificates in ca_file. Returns 0, -1 with
  * err. */

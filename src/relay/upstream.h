@@ -99,6 +99,7 @@ void upstream_quit(struct upstream *u);
  * before it returns. */
 void upstream_abort(struct upstream *u);
 
+/* "ENVELOPE": for tests. */
 const char *upstream_state_name(const struct upstream *u);
 
 #endif

@@ -50,7 +50,8 @@ void options_free(struct options *options);
  * script forgot to take off, is nothing. */
 bool options_is_one_line(const char *text);
 
-/* Writes the table as getopt(3) would have it. Returns text. */
+/* Writes the table as getopt(3) would have it: for a test, which compares it
+ * with sendmail's. Returns text. */
 const char *options_string(char text[OPTIONS_STRING_MAX]);
 
 #endif

@@ -31,6 +31,7 @@ struct content *content_of_buf(struct buf *bytes, size_t offset);
 struct content *content_of_file(int large_fd, uint64_t name, uint64_t size,
 	uint64_t check, struct err *err);
 
+/* Octets from the first to the last, whatever was read. For tests. */
 uint64_t content_size(const struct content *c);
 
 /* Reads up to len bytes. Returns the count, 0 at the end, -1 with err (a read

@@ -38,12 +38,8 @@ int draft_error(const struct draft *d)
 	return d->error;
 }
 
-uint64_t draft_size(const struct draft *d)
-{
-	return d->size;
-}
-
-void body_release(struct journal *j, struct body **body)
+/* Closes and forgets a body: the relay sees it in the next statement. */
+static void body_release(struct journal *j, struct body **body)
 {
 	struct body *b = *body;
 

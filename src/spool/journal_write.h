@@ -74,7 +74,6 @@ struct draft *draft_new(
 	struct journal *j, const struct draft_callbacks *callbacks);
 
 uint64_t draft_id(const struct draft *d);
-uint64_t draft_size(const struct draft *d);
 
 /* The errno of the write or sync that ended it; 0: none failed. */
 int draft_error(const struct draft *d);

@@ -131,7 +131,5 @@ void draft_tell_finished(struct journal *j);
 void draft_drop_all(struct draft_list *list);
 /* Gives bodies in stock to the drafts that want them. */
 void draft_serve_bodies(struct journal *j);
-/* Closes and forgets a body: the relay sees it in the next statement. */
-void body_release(struct journal *j, struct body **body);
 
 #endif

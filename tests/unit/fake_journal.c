@@ -196,11 +196,6 @@ uint64_t draft_id(const struct draft *d)
 	return d->id;
 }
 
-uint64_t draft_size(const struct draft *d)
-{
-	return d->size;
-}
-
 int draft_add(struct draft *d, const void *data, size_t len)
 {
 	size_t before = d->size;

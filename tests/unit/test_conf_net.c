@@ -158,9 +158,9 @@ static bool allows(const struct conf *c, const char *address)
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
 
 	if (inet_pton(AF_INET, address, &v4.sin_addr) == 1)
-		return conf_allows(c, (struct sockaddr *)&v4);
+		return conf_client_for(c, (struct sockaddr *)&v4) != NULL;
 	assert_int_equal(inet_pton(AF_INET6, address, &v6.sin6_addr), 1);
-	return conf_allows(c, (struct sockaddr *)&v6);
+	return conf_client_for(c, (struct sockaddr *)&v6) != NULL;
 }
 
 static void test_allows(void **state)
@@ -205,7 +205,7 @@ static void test_allows(void **state)
 	for (i = 0; i < COUNT_OF(v); i++)
 		if (allows(c, v[i].address) != v[i].allowed)
 			fail_msg("%s", v[i].address);
-	assert_false(conf_allows(c, (struct sockaddr *)&un));
+	assert_null(conf_client_for(c, (struct sockaddr *)&un));
 	conf_free(&c);
 	c = load_with_account(f, FAR "allow = \"::/16\"");
 	assert_non_null(c);

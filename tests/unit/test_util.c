@@ -356,29 +356,6 @@ static void test_short_writes(void **state)
 	free(data);
 }
 
-static void test_sync_directory(void **state)
-{
-	char name[] = "/tmp/gmrelay-test-XXXXXX";
-	int dir_fd, fd;
-
-	(void)state;
-	assert_non_null(mkdtemp(name));
-	dir_fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(dir_fd >= 0);
-	assert_int_equal(sync_directory(dir_fd, "."), 0);
-	errno = 0;
-	assert_int_equal(sync_directory(dir_fd, "none"), -1);
-	assert_int_equal(errno, ENOENT);
-	fd = openat(dir_fd, "file", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	close(fd);
-	assert_int_equal(sync_directory(dir_fd, "file"), -1);
-	assert_int_equal(errno, ENOTDIR);
-	unlinkat(dir_fd, "file", 0);
-	close(dir_fd);
-	rmdir(name);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,7 +373,6 @@ int main(void)
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_disk_full),
 		cmocka_unit_test(test_short_writes),
-		cmocka_unit_test(test_sync_directory),
 	};
 
 	return cmocka_run_group_tests_name("util", tests, NULL, NULL);
