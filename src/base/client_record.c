@@ -6,7 +6,7 @@
 #include "base/client_record.h"
 
 #include <arpa/inet.h>
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 

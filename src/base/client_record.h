@@ -12,8 +12,6 @@
 #include "base/quirk.h"
 
 #include <netinet/in.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #define CLIENT_RECORDS_MAX 256

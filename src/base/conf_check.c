@@ -6,10 +6,8 @@
 #include "base/conf_internal.h"
 #include "base/util.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 /* Hosts that people take for Gmail's submission server. */
 static const char *const wrong_hosts[] = {

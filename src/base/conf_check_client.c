@@ -8,6 +8,7 @@
 #include "base/util.h"
 
 #include <string.h>
+#include <strings.h>
 
 static const struct conf_client *client_of(
 	const struct conf_check *c, unsigned section)

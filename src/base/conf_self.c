@@ -11,7 +11,6 @@
 
 #include <limits.h>
 #include <resolv.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>

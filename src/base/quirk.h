@@ -10,9 +10,6 @@
 #ifndef GMRELAY_BASE_QUIRK_H
 #define GMRELAY_BASE_QUIRK_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 enum quirk {
 	QUIRK_NO_HELO,
 	QUIRK_EMPTY_HELO,

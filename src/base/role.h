@@ -7,7 +7,6 @@
 #ifndef GMRELAY_BASE_ROLE_H
 #define GMRELAY_BASE_ROLE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 

@@ -10,10 +10,8 @@
 #include "ctl/text.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { PAGE = 100 };
 

@@ -15,7 +15,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 enum spool_place { SPOOL_JOURNAL, SPOOL_QUEUE, SPOOL_FAILED };
 

@@ -11,7 +11,6 @@
 #include "ctl/text.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static bool needs_person(const json_t *status)

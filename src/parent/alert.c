@@ -6,7 +6,6 @@
 #include "parent/alert.h"
 
 #include "base/as_user.h"
-#include "base/buf.h"
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -18,7 +17,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>

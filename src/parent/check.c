@@ -13,6 +13,7 @@
 #include "parent/names.h"
 #include "receiver/receiver.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -10,7 +10,6 @@
 #include "parent/privs.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 
 struct conf;
 struct names;

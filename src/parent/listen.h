@@ -13,7 +13,6 @@
 #include "base/err.h"
 #include "base/role.h"
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>

@@ -11,7 +11,6 @@
 #include "parent/child.h"
 #include "parent/parent_internal.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>

@@ -6,7 +6,6 @@
 #ifndef GMRELAY_PARENT_PARENT_INTERNAL_H
 #define GMRELAY_PARENT_PARENT_INTERNAL_H
 
-#include "base/buf.h"
 #include "base/channel.h"
 #include "base/counters.h"
 #include "parent/alert.h"

@@ -9,7 +9,6 @@
 #include "base/util.h"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>

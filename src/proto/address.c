@@ -12,7 +12,6 @@
 #include "base/util.h"
 
 #include <arpa/inet.h>
-#include <stdint.h>
 #include <string.h>
 
 enum {

@@ -13,7 +13,6 @@
 #include "proto/header_field.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 
 struct header_encoding {
 	bool changed; /* something was encoded or converted */

@@ -27,7 +27,6 @@
 #include "proto/address.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 
 struct aliases;
 

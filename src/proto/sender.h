@@ -26,7 +26,6 @@
 #include "proto/header_field.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 
 /* Octets of a name (UTF-8), and of what X-Original-From repeats. */
 #define SENDER_NAME_MAX     200

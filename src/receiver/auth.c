@@ -7,7 +7,6 @@
 
 #include "base/util.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>

@@ -8,7 +8,6 @@
 #include "base/util.h"
 
 #include <arpa/inet.h>
-#include <stdatomic.h>
 #include <string.h>
 
 enum { SLOT_MS = 5 * 60 * 1000, ALERT_EVERY_MS = 60 * 60 * 1000 };

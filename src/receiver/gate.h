@@ -13,7 +13,6 @@
 
 #include "base/role.h"
 
-#include <netinet/in.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 
@@ -42,8 +41,8 @@ struct gates {
 };
 
 /* Takes over a connection from a proxy's address; arg is for on_open and
- * on_shut. Both may be called before this returns. Beyond GATES_MAX that wait it
- * is turned away. */
+ * on_shut. Both may be called before this returns. Beyond GATES_MAX that wait
+ * it is turned away. */
 void gate_new(
 	struct gates *gates, int fd, const struct sockaddr *proxy, void *arg);
 

@@ -10,7 +10,6 @@
 #ifndef GMRELAY_RECEIVER_LOGIN_H
 #define GMRELAY_RECEIVER_LOGIN_H
 
-#include "receiver/replies.h"
 #include "receiver/session.h"
 
 #include <stdbool.h>

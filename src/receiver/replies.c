@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "proto/reply.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* The codes as one literal, so that the log can show them. The greeting and the

@@ -12,8 +12,6 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#include <stddef.h>
-
 struct auth_login {
 	const char *username;
 	const char *secret;

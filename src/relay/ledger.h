@@ -10,7 +10,6 @@
 
 #include "base/buf.h"
 
-#include <stddef.h>
 #include <stdint.h>
 
 #define LEDGER_BUCKET_S 300

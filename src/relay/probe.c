@@ -12,7 +12,6 @@
 #include "relay/upstream.h"
 
 #include <event2/event.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

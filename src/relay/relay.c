@@ -20,7 +20,6 @@
 
 #include <event2/event.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

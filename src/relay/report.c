@@ -14,7 +14,6 @@
 #include "relay/report_parts.h"
 #include "relay/report_text.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 

@@ -13,7 +13,6 @@
 #define GMRELAY_RELAY_REPORT_CAP_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* Reports an address gets one by one within an hour. */

@@ -8,7 +8,6 @@
 #include "base/util.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {

@@ -6,7 +6,6 @@
 #ifndef GMRELAY_RELAY_SCHEDULE_H
 #define GMRELAY_RELAY_SCHEDULE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

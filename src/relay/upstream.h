@@ -18,7 +18,6 @@
 #include "relay/gmail.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 

@@ -16,8 +16,6 @@
 #include "relay/auth.h"
 #include "relay/upstream.h"
 
-#include <netinet/in.h>
-
 struct buf;
 struct bufferevent;
 struct evbuffer;

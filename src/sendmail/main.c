@@ -8,7 +8,6 @@
 #include "config.h"
 
 #include "base/util.h"
-#include "proto/mailbox.h"
 #include "sendmail/deliver.h"
 #include "sendmail/options.h"
 #include "sendmail/pump.h"

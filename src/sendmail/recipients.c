@@ -10,7 +10,6 @@
 #include "proto/mailbox_list.h"
 #include "submit/drop_format.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

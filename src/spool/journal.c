@@ -8,7 +8,6 @@
 #include "base/hash.h"
 
 #include <endian.h>
-#include <stdio.h>
 #include <string.h>
 
 void journal_segment_name(

@@ -16,7 +16,6 @@
 #include "spool/journal_read_internal.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

@@ -16,7 +16,6 @@
 #include "base/err.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* Segments and bodies are given out only while so much stays free for queue/:

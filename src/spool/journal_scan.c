@@ -17,7 +17,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Read at a time, and once a turn of the loop. */
 #define SCAN_WINDOW (256 * 1024)

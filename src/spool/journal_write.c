@@ -15,7 +15,6 @@
 #include "spool/journal_write_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
