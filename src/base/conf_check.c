@@ -219,29 +219,17 @@ static void check_loop(const struct conf_check *c, unsigned section)
 	}
 }
 
-static bool is_google(const char *host)
-{
-	static const char *const ends[] = {
-		".gmail.com", ".google.com", ".googlemail.com"};
-	size_t i, len = strlen(host);
-
-	for (i = 0; i < COUNT_OF(ends); i++)
-		if (len > strlen(ends[i]) &&
-			strcasecmp(host + len - strlen(ends[i]), ends[i]) == 0)
-			return true;
-	return false;
-}
-
-/* What Gmail takes when it says nothing else (RFC 1870 SIZE). */
-#define GMAIL_SIZE_MAX 35882577
-
+/* An account whose host is wrong has none; it is reported for that. */
 static bool some_google(const struct conf_check *c)
 {
+	const struct conf_account *account;
 	size_t i;
 
-	for (i = 0; i < c->conf->account_count; i++)
-		if (is_google(c->conf->accounts[i].host))
+	for (i = 0; i < c->conf->account_count; i++) {
+		account = &c->conf->accounts[i];
+		if (account->host != NULL && conf_is_google(account))
 			return true;
+	}
 	return false;
 }
 
@@ -259,13 +247,13 @@ static void check_size(const struct conf_check *c)
 			continue;
 		size = s != NULL ? c->conf->clients[s->index + 1].message_size
 				 : c->conf->message_size;
-		if (size > GMAIL_SIZE_MAX && some_google(c))
+		if (size > UPSTREAM_SIZE_DEFAULT && some_google(c))
 			conf_warning(c->report,
 				conf_check_line(c, i, "message-size"),
 				"message-size is more than Gmail takes (%d "
 				"octets): what is larger would be accepted "
 				"here and come back; leave the setting out",
-				GMAIL_SIZE_MAX);
+				UPSTREAM_SIZE_DEFAULT);
 	}
 }
 
@@ -297,7 +285,7 @@ static void check_port(const struct conf_check *c, unsigned section)
 		!conf_check_good(c, section, "port") ||
 		!conf_check_good(c, section, "tls"))
 		return;
-	if (account->port == 25 && is_google(account->host))
+	if (account->port == 25 && conf_is_google(account))
 		conf_warning(c->report, line,
 			"port 25 is closed to most connections, and Gmail "
 			"takes no login there; write port = 587");

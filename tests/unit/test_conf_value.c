@@ -184,6 +184,8 @@ static const struct vector account_vectors[] = {
 	{A("host = \"\""), {"E3: is neither a host name nor"}},
 	{A("host = \"smtp.gmail.com:587\""), {"E3: has a port in it"}},
 	{A("host = \"smtps://smtp.gmail.com\""), {"E3: is a URL"}},
+	{"message-size = 50M\n" A("host = \"smtps://smtp.gmail.com\""),
+		{"E4: is a URL"}},
 	{A("host = \"192.0.2\""), {"E3: is neither a host name nor"}},
 	{A("host = \"2001:db8::x\""), {"E3: is neither a host name"}},
 	{A("host = \"a b\""), {"E3: is neither a host name nor"}},
