@@ -173,18 +173,21 @@ int draft_add(struct draft *d, const void *data, size_t len)
 	return 0;
 }
 
+static struct draft *draft_of(struct worker_job *job)
+{
+	return (struct draft *)((char *)job - offsetof(struct draft, job));
+}
+
 static void run_body_sync(struct worker_job *job)
 {
-	struct draft *d =
-		(struct draft *)((char *)job - offsetof(struct draft, job));
+	struct draft *d = draft_of(job);
 
 	d->body_errno = fdatasync(d->body->fd) == 0 ? 0 : errno;
 }
 
 static void on_body_synced(struct worker_job *job)
 {
-	struct draft *d =
-		(struct draft *)((char *)job - offsetof(struct draft, job));
+	struct draft *d = draft_of(job);
 
 	if (d->body_errno != 0)
 		draft_fail(d, d->body_errno);

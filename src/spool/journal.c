@@ -10,6 +10,19 @@
 #include <endian.h>
 #include <string.h>
 
+/* Where the fields of struct journal_head stand in a record. */
+enum {
+	HEAD_KEY = 0,
+	HEAD_OFFSET = 8,
+	HEAD_LENGTH = 16,
+	HEAD_ZERO = 20,
+	HEAD_ID = 24,
+	HEAD_CHECK = 32,
+};
+
+/* A mark: the record's offset, and behind it the check. */
+enum { MARK_OFFSET = 0, MARK_CHECK = 8 };
+
 void journal_segment_name(
 	char name[JOURNAL_NAME_SIZE], uint64_t number, uint64_t key)
 {
@@ -88,12 +101,12 @@ void journal_head_write(void *record, uint64_t key, uint64_t offset,
 {
 	uint8_t *head = record;
 
-	put64(head, key);
-	put64(head + 8, offset);
-	put32(head + 16, length);
-	put32(head + 20, 0);
-	put64(head + 24, id);
-	put64(head + 32, record_check(record, key, offset, length, id));
+	put64(head + HEAD_KEY, key);
+	put64(head + HEAD_OFFSET, offset);
+	put32(head + HEAD_LENGTH, length);
+	put32(head + HEAD_ZERO, 0);
+	put64(head + HEAD_ID, id);
+	put64(head + HEAD_CHECK, record_check(record, key, offset, length, id));
 }
 
 int journal_head_read(const void *record, size_t available, uint64_t key,
@@ -101,15 +114,15 @@ int journal_head_read(const void *record, size_t available, uint64_t key,
 {
 	const uint8_t *head = record;
 
-	if (available < JOURNAL_HEAD_SIZE || get64(head) != key ||
-		get64(head + 8) != offset)
+	if (available < JOURNAL_HEAD_SIZE || get64(head + HEAD_KEY) != key ||
+		get64(head + HEAD_OFFSET) != offset)
 		return -1;
 	out->key = key;
 	out->offset = offset;
-	out->length = get32(head + 16);
-	out->zero = get32(head + 20);
-	out->id = get64(head + 24);
-	out->check = get64(head + 32);
+	out->length = get32(head + HEAD_LENGTH);
+	out->zero = get32(head + HEAD_ZERO);
+	out->id = get64(head + HEAD_ID);
+	out->check = get64(head + HEAD_CHECK);
 	if (out->length <= JOURNAL_HEAD_SIZE ||
 		out->length > JOURNAL_RECORD_MAX || out->zero != 0 ||
 		out->id == 0)
@@ -131,13 +144,14 @@ static uint64_t mark_check(uint64_t key, uint64_t offset)
 void journal_mark_write(
 	uint8_t mark[JOURNAL_MARK_SIZE], uint64_t key, uint64_t offset)
 {
-	put64(mark, offset);
-	put64(mark + 8, mark_check(key, offset));
+	put64(mark + MARK_OFFSET, offset);
+	put64(mark + MARK_CHECK, mark_check(key, offset));
 }
 
 int journal_mark_read(const uint8_t mark[JOURNAL_MARK_SIZE], uint64_t key,
 	uint64_t *offset_out)
 {
-	*offset_out = get64(mark);
-	return get64(mark + 8) == mark_check(key, *offset_out) ? 0 : -1;
+	*offset_out = get64(mark + MARK_OFFSET);
+	return get64(mark + MARK_CHECK) == mark_check(key, *offset_out) ? 0
+									: -1;
 }

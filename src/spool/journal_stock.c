@@ -344,31 +344,45 @@ static int hand_segment(struct journal_reader *r, struct journal_segment *s)
 	return 1;
 }
 
-/* Hand-overs the receiver has not yet counted. */
-static unsigned in_flight(const struct journal_reader *r, bool bodies)
+/* Segments handed over that the receiver has not yet counted. */
+static unsigned segments_in_flight(const struct journal_reader *r)
 {
-	const uint64_t received = r->statement.received;
 	const struct journal_segment *s;
+	unsigned count = 0;
+
+	TAILQ_FOREACH(s, &r->segments, link)
+		count += s->state == SEGMENT_OUT &&
+			 s->handover > r->statement.received;
+	return count;
+}
+
+static unsigned bodies_in_flight(const struct journal_reader *r)
+{
 	const struct journal_body *b;
 	unsigned count = 0;
 
-	if (bodies)
-		TAILQ_FOREACH(b, &r->bodies, link)
-			count += b->handover > received;
-	else
-		TAILQ_FOREACH(s, &r->segments, link)
-			count += s->state == SEGMENT_OUT &&
-				 s->handover > received;
+	TAILQ_FOREACH(b, &r->bodies, link)
+		count += b->handover > r->statement.received;
 	return count;
+}
+
+/* Segments the receiver is short of, and one ahead of need. */
+static void fill_stock(struct journal_reader *r, unsigned ready)
+{
+	unsigned want = 1, stock = stock_count(r) + r->making_segments;
+
+	if (ready < LINK_SEGMENTS_READY)
+		want += LINK_SEGMENTS_READY - ready;
+	for (; stock < want && !r->short_of_room; stock++)
+		submit_segment_job(r, NULL, true);
 }
 
 static void supply_segments(struct journal_reader *r)
 {
-	unsigned flying = in_flight(r, false);
+	unsigned flying = segments_in_flight(r);
 	unsigned ready = r->spare + flying;
 	size_t held = r->statement.segment_count + flying;
 	struct journal_segment *s, *next;
-	unsigned stock;
 	int rc;
 
 	for (s = TAILQ_FIRST(&r->segments); s != NULL; s = next) {
@@ -392,15 +406,7 @@ static void supply_segments(struct journal_reader *r)
 		ready++;
 		held++;
 	}
-	/* One ahead of need. */
-	stock = stock_count(r) + r->making_segments;
-	while (stock < 1 + (ready < LINK_SEGMENTS_READY
-					   ? LINK_SEGMENTS_READY - ready
-					   : 0) &&
-		!r->short_of_room) {
-		submit_segment_job(r, NULL, true);
-		stock++;
-	}
+	fill_stock(r, ready);
 }
 
 static int create_body(struct body_job *m)
@@ -489,7 +495,7 @@ static void submit_body_job(
 static void supply_bodies(struct journal_reader *r)
 {
 	unsigned ready =
-		r->empty_bodies + in_flight(r, true) + r->making_bodies;
+		r->empty_bodies + bodies_in_flight(r) + r->making_bodies;
 
 	for (; ready < LINK_BODIES_READY && !r->short_of_room; ready++)
 		submit_body_job(r, random_u64(), false);

@@ -66,18 +66,21 @@ static void segment_fail(struct journal *j, struct segment *s, int error)
 	journal_state_soon(j);
 }
 
+static struct segment *segment_of(struct worker_job *job)
+{
+	return (struct segment *)((char *)job - offsetof(struct segment, job));
+}
+
 static void run_sync(struct worker_job *job)
 {
-	struct segment *s =
-		(struct segment *)((char *)job - offsetof(struct segment, job));
+	struct segment *s = segment_of(job);
 
 	s->sync_errno = fdatasync(s->fd) == 0 ? 0 : errno;
 }
 
 static void on_synced(struct worker_job *job)
 {
-	struct segment *s =
-		(struct segment *)((char *)job - offsetof(struct segment, job));
+	struct segment *s = segment_of(job);
 	struct journal *j = s->journal;
 	struct draft *d;
 
