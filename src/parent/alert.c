@@ -148,19 +148,17 @@ void alert_add(
 int alert_reap(struct alert *a, const struct check_result *checked, pid_t pid,
 	int status)
 {
+	const char *command = checked->conf->alert_command[0];
+
 	if (a->pid == 0 || pid != a->pid)
 		return 0;
+	if (command == NULL) /* a reload took it away meanwhile */
+		command = "-";
 	if (WIFSIGNALED(status))
-		log_err("alert-failed command=%s signal=%d",
-			checked->conf->alert_command[0] != NULL
-				? checked->conf->alert_command[0]
-				: "-",
+		log_err("alert-failed command=%s signal=%d", command,
 			WTERMSIG(status));
 	else if (WEXITSTATUS(status) != 0)
-		log_err("alert-failed command=%s status=%d",
-			checked->conf->alert_command[0] != NULL
-				? checked->conf->alert_command[0]
-				: "-",
+		log_err("alert-failed command=%s status=%d", command,
 			WEXITSTATUS(status));
 	a->pid = 0;
 	a->kill_ms = 0;

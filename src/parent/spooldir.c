@@ -384,7 +384,7 @@ const char *spooldir_volatile(const char *spool)
 		const char *name;
 	} forgetful[] = {
 		{TMPFS_MAGIC, "tmpfs"},
-		{0x858458f6, "ramfs"},
+		{RAMFS_MAGIC, "ramfs"},
 		{OVERLAYFS_SUPER_MAGIC, "overlay"},
 	};
 	struct statfs fs;
