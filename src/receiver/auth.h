@@ -1,6 +1,6 @@
 /*
  * auth.h - how clients log in: the AUTH mechanisms, a row each.
- * Used by:    receiver/login, receiver/verbs (the keyword in EHLO).
+ * Used by:    receiver/login.
  * To add:     a row in auth.c: its name, its prompts, what takes an answer.
  * Pure:       no descriptor, no clock, no log.
  * Source:     RFC 4954, RFC 4616 (PLAIN), draft-murchison-sasl-login (LOGIN).

@@ -204,50 +204,86 @@ static void count(
 	}
 }
 
-void mail_log_outcome(const struct mail *m, enum rx_reply reply,
-	const char *peer, struct receiver_counters *counters)
+/* What every line about a message begins with. */
+struct description {
+	char id[HEX64_SIZE];
+	struct log_text from, to;
+};
+
+static void describe(const struct mail *m, struct description *out)
 {
 	const struct envelope *env = m->env;
-	struct log_text from, to, helo, local;
-	const bool has_local = m->local_rcpts.len > 0;
-	char id[HEX64_SIZE], repairs[HEADER_REPAIRS_SIZE];
-	const unsigned long long size = intake_size(m->intake);
 
-	count(counters, reply, size);
-	hex64(id, intake_id(m->intake));
-	log_text(&from, env->reverse_path);
-	log_text(&to, env->rcpt_count > 0 ? env->rcpts[0].address : "");
-	if (reply == RX_IO_ERROR || reply == RX_NO_ROOM) {
-		log_err("deferred id=%s from=%s to=%s nrcpt=%zu size=%llu "
-			"peer=%s reply=\"%s\" reason=\"%s\" advice=\"%s\"",
-			id, from.text, to.text, env->rcpt_count, size, peer,
-			rx_reply_codes(reply),
-			intake_disk_error(m->intake) != 0
-				? strerror(intake_disk_error(m->intake))
-				: "the relay has no room to give",
-			reply == RX_IO_ERROR
-				? "look at the disk that holds the spool"
-				: "make room in the spool; gmrelayctl status "
-				  "tells more");
-	} else if (reply != RX_QUEUED) {
-		log_info("%s id=%s from=%s to=%s nrcpt=%zu size=%llu peer=%s "
-			 "reply=\"%s\"",
-			rx_reply_code(reply) >= 500 ? "rejected" : "deferred",
-			id, from.text, to.text, env->rcpt_count, size, peer,
-			rx_reply_codes(reply));
-	}
-	if (reply != RX_QUEUED)
-		return;
+	hex64(out->id, intake_id(m->intake));
+	log_text(&out->from, env->reverse_path);
+	log_text(&out->to, env->rcpt_count > 0 ? env->rcpts[0].address : "");
+}
+
+static void log_no_disk(
+	const struct mail *m, enum rx_reply reply, const char *peer)
+{
+	struct description d;
+
+	describe(m, &d);
+	log_err("deferred id=%s from=%s to=%s nrcpt=%zu size=%llu peer=%s "
+		"reply=\"%s\" reason=\"%s\" advice=\"%s\"",
+		d.id, d.from.text, d.to.text, m->env->rcpt_count,
+		(unsigned long long)intake_size(m->intake), peer,
+		rx_reply_codes(reply),
+		intake_disk_error(m->intake) != 0
+			? strerror(intake_disk_error(m->intake))
+			: "the relay has no room to give",
+		reply == RX_IO_ERROR
+			? "look at the disk that holds the spool"
+			: "make room in the spool; gmrelayctl status tells "
+			  "more");
+}
+
+static void log_turned_down(
+	const struct mail *m, enum rx_reply reply, const char *peer)
+{
+	struct description d;
+
+	describe(m, &d);
+	log_info("%s id=%s from=%s to=%s nrcpt=%zu size=%llu peer=%s "
+		 "reply=\"%s\"",
+		rx_reply_code(reply) >= 500 ? "rejected" : "deferred", d.id,
+		d.from.text, d.to.text, m->env->rcpt_count,
+		(unsigned long long)intake_size(m->intake), peer,
+		rx_reply_codes(reply));
+}
+
+static void log_accepted(const struct mail *m, const char *peer)
+{
+	const struct envelope *env = m->env;
+	const bool has_local = m->local_rcpts.len > 0;
+	char repairs[HEADER_REPAIRS_SIZE];
+	struct log_text helo, local;
+	struct description d;
+
+	describe(m, &d);
 	header_repairs_print(
 		intake_repairs(m->intake), repairs, sizeof(repairs));
 	log_info("accepted id=%s from=%s to=%s%s%s nrcpt=%zu size=%llu peer=%s "
 		 "helo=%s repairs=%s delay=%lldms",
-		id, from.text, to.text, has_local ? " local-to=" : "",
+		d.id, d.from.text, d.to.text, has_local ? " local-to=" : "",
 		has_local ? log_text(&local, m->local_rcpts.data) : "",
 		env->rcpt_count, (unsigned long long)env->size, peer,
 		log_text(&helo, m->setup.helo),
 		repairs[0] != '\0' ? repairs : "none",
 		(long long)(clock_boot_ms() - m->ended_ms));
+}
+
+void mail_log_outcome(const struct mail *m, enum rx_reply reply,
+	const char *peer, struct receiver_counters *counters)
+{
+	count(counters, reply, intake_size(m->intake));
+	if (reply == RX_QUEUED)
+		log_accepted(m, peer);
+	else if (reply == RX_IO_ERROR || reply == RX_NO_ROOM)
+		log_no_disk(m, reply, peer);
+	else
+		log_turned_down(m, reply, peer);
 }
 
 void mail_log_lost(const struct mail *m, const char *peer, const char *why)

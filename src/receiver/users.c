@@ -52,7 +52,9 @@ static int check_name(const struct row *row, size_t len, struct err *err)
 	if (len == 0)
 		return bad(row, err, "there is no name before the colon");
 	if (len > USERS_NAME_MAX)
-		return bad(row, err, "the name is longer than 128 octets");
+		return err_set(err, ERR_SYNTAX,
+			"line %u: the name is longer than %d octets",
+			row->number, USERS_NAME_MAX);
 	for (i = 0; i < len; i++)
 		if ((unsigned char)row->text[i] <= ' ' || row->text[i] == 0x7f)
 			return bad(row, err,
@@ -102,7 +104,9 @@ static int take_row(struct users *users, const struct row *row, struct err *err)
 	if (colon == NULL)
 		return bad(row, err, "there is no colon; write name:hash");
 	if (users->count == USERS_MAX)
-		return bad(row, err, "there are more than 1000 users");
+		return err_set(err, ERR_SYNTAX,
+			"line %u: there are more than %d users", row->number,
+			USERS_MAX);
 	return add_user(users, row, (size_t)(colon - row->text), err);
 }
 

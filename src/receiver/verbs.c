@@ -241,7 +241,7 @@ static enum session_next verb_http(struct session *s, const struct command *c)
 
 static enum session_next verb_help(struct session *s, const struct command *c);
 
-/* In the order of how often they come. clang-format off */
+/* In the order of how often they come. */
 static const struct verb verbs[] = {
 	{"RCPT", verb_rcpt, IN_MAIL | IN_RCPT, RX_NEED_MAIL,
 		"RCPT TO:<to> [NOTIFY=when] [ORCPT=type;address]"},
@@ -282,7 +282,6 @@ static const struct verb verbs[] = {
 	{"CONNECT", verb_http, IN_ALL, RX_NONE, NULL},
 	{"PRI", verb_http, IN_ALL, RX_NONE, NULL},
 };
-/* clang-format on */
 
 static enum session_next verb_help(struct session *s, const struct command *c)
 {

@@ -2,8 +2,8 @@
  * verbs.h - the commands of SMTP: a table of verbs and one of extensions.
  * Used by:    receiver/session (dispatch).
  * To add:     a verb is a row and a handler in verbs.c, an extension a row.
- * Source:     RFC 5321 4.1.1, 4.1.4; RFC 1869 to 1870, 2034, 2920, 3030, 6152,
- *             6531.
+ * Source:     RFC 5321 4.1.1, 4.1.4; RFC 1870 (SIZE), 2034, 2920, 3030, 3207,
+ *             3461, 4954, 6152, 6531.
  */
 #ifndef GMRELAY_RECEIVER_VERBS_H
 #define GMRELAY_RECEIVER_VERBS_H

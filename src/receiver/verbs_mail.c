@@ -181,9 +181,10 @@ enum session_next verb_data(struct session *s, const struct command *c)
 	return SESSION_CONTINUE;
 }
 
-/* Why a chunk is none of a message's; RX_NONE: it is. One that the disk refused
- * between two chunks has not been told yet: that is the answer to the second. */
-static enum rx_reply chunk_refusal(struct session *s)
+/* Begins the message with its first chunk. Returns RX_NONE, or why this one is
+ * none of a message's. What the disk refused between two chunks has not been
+ * told yet: that is the answer to the second. */
+static enum rx_reply admit_chunk(struct session *s)
 {
 	struct mail *m = &s->mail;
 	enum rx_reply refusal = text_refusal(s);
@@ -211,7 +212,7 @@ enum session_next verb_bdat(struct session *s, const struct command *c)
 		session_reply(s, RX_BAD_BDAT);
 		return SESSION_CLOSE;
 	}
-	chunk->verdict = chunk_refusal(s);
+	chunk->verdict = admit_chunk(s);
 	if (chunk->verdict == RX_NONE &&
 		intake_too_big(s->mail.intake, chunk->size))
 		intake_refuse(s->mail.intake, RX_TOO_BIG);
