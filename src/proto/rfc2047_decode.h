@@ -1,6 +1,7 @@
 /*
  * rfc2047_decode.h - encoded-words back to text.
- * Used by:    proto/mailbox_element, proto/sender, proto/sender_name.
+ * Used by:    proto/mailbox_element, proto/sender, proto/sender_name;
+ *             relay/report_words.
  * Pure:       no descriptor, no clock, no log. The charsets are tables of our
  *             own: iconv(3) opens files, which the receiver cannot.
  * Source:     RFC 2047 sections 2, 4; RFC 2231 section 5 (language).

@@ -39,8 +39,8 @@ int report_field(struct buf *out, const char *name, const char *value);
  * else as encoded words (UTF-8 where valid, else ISO-8859-1). Returns 0, -1. */
 int report_encode_words(struct buf *out, const char *value, size_t len);
 
-/* Appends value with its encoded words decoded to UTF-8, for a person; what
- * cannot be decoded stays as it is. Returns 0, -1. */
+/* Appends value, behind which stands a NUL, with its encoded words decoded to
+ * UTF-8, for a person; what cannot be decoded stays as it is. Returns 0, -1. */
 int report_decode_words(struct buf *out, const char *value, size_t len);
 
 /* Appends an address in the 7-bit form of RFC 6533 (utf-8-addr-xtext). */
