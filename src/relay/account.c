@@ -19,6 +19,7 @@
 
 /* In a row and without a success, then it counts as connection trouble. */
 #define RECONNECTS_MAX 3
+
 static const char *const state_names[] = {
 	[ACCOUNT_ACTIVE] = "active",
 	[ACCOUNT_THROTTLED] = "throttled",

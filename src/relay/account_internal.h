@@ -2,9 +2,8 @@
  * account_internal.h - shared by the files of an account: account.c (may it
  *          send, what trouble means), account_pace.c (how fast),
  *          account_quota.c (its daily limits), account_suspect.c (what several
- *          messages say of it),
- *          account_connect.c (names, addresses, connections), account_state.c
- *          (the saved state).
+ *          messages say of it), account_connect.c (names, addresses,
+ *          connections), account_state.c (the saved state).
  */
 #ifndef GMRELAY_RELAY_ACCOUNT_INTERNAL_H
 #define GMRELAY_RELAY_ACCOUNT_INTERNAL_H

@@ -13,6 +13,7 @@
 #define SUSPECTS_MAX 3
 /* Different messages taken for spam with no other delivered in between. */
 #define SPAM_MAX 3
+
 unsigned account_delivered_count(const struct delivery *d)
 {
 	unsigned count = 0;

@@ -177,11 +177,10 @@ void control_done(struct control_client *c, json_t *object)
 void control_fail(struct control_client *c, const struct err *err)
 {
 	struct log_text text;
-	const char *words = err->text;
-	json_t *string = json_string(words);
+	json_t *string = json_string(err->text);
 
 	if (string == NULL) /* no UTF-8: a stranger's name in it */
-		string = json_string(log_text(&text, words));
+		string = json_string(log_text(&text, err->text));
 	control_done(c, json_pack("{s:{s:s,s:o}}", "error", "kind",
 				err_kind_name(err->kind), "text", string));
 }

@@ -304,6 +304,7 @@ static int read_limit(const json_t *value, int64_t *out)
 	return *out >= 1 && *out <= CONTROL_LIST_MAX ? 0 : -1;
 }
 
+_Static_assert(CONTROL_LIST_MAX == 200, "the row of limit names it");
 static const struct argument_row {
 	const char *name;
 	enum argument argument;
