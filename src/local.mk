@@ -296,8 +296,8 @@ src_gmrelayd_LDADD = $(gmrelay_libs)
 sbin_PROGRAMS += src/gmrelayctl
 src_gmrelayctl_SOURCES = \
 	src/ctl/certificate.c \
-	src/ctl/certificate.h \
 	src/ctl/certificate_names.c \
+	src/ctl/certificate_names.h \
 	src/ctl/client.c \
 	src/ctl/client.h \
 	src/ctl/clients.c \

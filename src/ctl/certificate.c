@@ -9,7 +9,7 @@
 
 #include "base/conf.h"
 #include "base/util.h"
-#include "ctl/certificate.h"
+#include "ctl/certificate_names.h"
 #include "ctl/ctl.h"
 #include "ctl/json.h"
 

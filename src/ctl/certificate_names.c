@@ -4,9 +4,10 @@
  */
 #include "config.h"
 
+#include "ctl/certificate_names.h"
+
 #include "base/conf.h"
 #include "base/util.h"
-#include "ctl/certificate.h"
 #include "ctl/ctl.h"
 
 #include <arpa/inet.h>
@@ -15,6 +16,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 static bool is_address(const char *text)

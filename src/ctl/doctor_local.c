@@ -11,9 +11,9 @@
 #include "ctl/finding.h"
 #include "ctl/text.h"
 #include "receiver/receiver.h"
+#include "spool/journal_read.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +23,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* The daemon takes no new mail below it (spool/journal_read.h). */
-#define SPACE_FAIL  (64ULL * 1024 * 1024)
 #define SPACE_WARN  (512ULL * 1024 * 1024)
 #define INODES_WARN 1000
 
@@ -219,7 +217,7 @@ static void check_space(struct findings *f, const char *path)
 	snprintf(text, sizeof(text), "%s free%s", text_size(size, space),
 		few ? ", and hardly any file may be made" : "");
 	finding_tell(f,
-		space < SPACE_FAIL          ? FINDING_FAIL
+		space < JOURNAL_RESERVE     ? FINDING_FAIL
 		: space < SPACE_WARN || few ? FINDING_WARN
 					    : FINDING_OK,
 		"spool's space", text,

@@ -125,9 +125,8 @@ enum ctl_status ctl_password(struct ctl *ctl, const struct ctl_args *args)
 	if (rc == 0)
 		rc = password_hash_make(line, hash, &err);
 	wipe(line, sizeof(line));
-	if (rc != 0) {
+	if (rc != 0)
 		return ctl_fail(ctl, CTL_UNKNOWN, &err);
-	}
 	print(ctl, args->rest[0], hash);
 	return CTL_FINE;
 }

@@ -2,7 +2,7 @@
  * journal_read.h - the relay's half of the journal: hands out segments and
  *                  bodies, finds the records, marks what is done, frees what is
  *                  empty.
- * Used by:    relay/dispatch.
+ * Used by:    relay/dispatch; ctl/doctor_local (JOURNAL_RESERVE).
  * Invariant:  what the receiver may still write to is only read as far as its
  *             statement goes; nothing is handed out, reused or deleted before
  *             it is known what the receiver holds.

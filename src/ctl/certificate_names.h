@@ -1,9 +1,10 @@
 /*
- * certificate.h - the names in a certificate: asked for, or this machine's.
+ * certificate_names.h - the names in a certificate: asked for, or this
+ *                       machine's.
  * Used by:    ctl/certificate.
  */
-#ifndef GMRELAY_CTL_CERTIFICATE_H
-#define GMRELAY_CTL_CERTIFICATE_H
+#ifndef GMRELAY_CTL_CERTIFICATE_NAMES_H
+#define GMRELAY_CTL_CERTIFICATE_NAMES_H
 
 #include "base/buf.h"
 #include "base/err.h"
