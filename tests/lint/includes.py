@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """includes.py DIR - who may include whom (ARCHITECTURE.md), checked.
 
-base < proto < {spool, submit} < {receiver, relay, parent, ctl, sendmail}; the roles never include
-each other, and the parent knows only their entries. proto is pure: no libevent,
-no OpenSSL, no descriptor, no clock, no log. Only a few files know OpenSSL.
+base < proto < {spool, submit} < {receiver, relay, parent, ctl, sendmail}; the
+roles never include each other, and the parent knows only their entries. proto
+is pure: no libevent, no OpenSSL, no descriptor, no clock, no log. Only a few
+files know OpenSSL. The files that a header says it is used by are there.
 """
+import glob
 import os
 import re
 import sys
@@ -24,10 +26,7 @@ MAY = {
 # single headers across that order
 ALSO = {
     "parent": {"receiver/receiver.h", "relay/relay.h"},
-    # doctor speaks to Gmail itself: with the relay's own pieces
-    "ctl": {"relay/auth.h", "relay/gmail.h", "relay/resolve.h",
-            "relay/tls.h", "relay/upstream.h",
-            # `password` makes a line that the users file's parser takes
+    "ctl": {# `password` makes a line that the users file's parser takes
             "receiver/users.h",
             # doctor looks at the certificate and the users as the daemon does
             "receiver/receiver.h"},
@@ -43,12 +42,16 @@ PROTO_OURS_NEVER = {"base/log.h", "base/worker.h", "base/conf.h",
 # libraries, and the directories that may know them
 LIBRARY = (
     (re.compile(r"^openssl/"), {"receiver", "relay", "ctl"}),
-    (re.compile(r"^event2/bufferevent_ssl\.h"), {"relay", "ctl"}),
+    (re.compile(r"^event2/bufferevent_ssl\.h"), {"relay"}),
     (re.compile(r"^confuse\.h"), {"base"}),
     (re.compile(r"^crypt\.h"), {"base"}),
-    (re.compile(r"^jansson\.h"), {"relay", "ctl", "spool"}),
+    (re.compile(r"^jansson\.h"), {"relay", "ctl"}),
 )
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+# in the comment at a header's head, up to the next "Word:"
+USED_BY = re.compile(r"^ \* Used by:(.*?)(?=^ \*/|^ \* [A-Z]\w*:)",
+                     re.DOTALL | re.MULTILINE)
+MODULE = re.compile(r"\b(?:%s)/[a-z][a-z0-9_]*" % "|".join(filter(None, MAY)))
 
 
 def layer(path):
@@ -96,6 +99,14 @@ def check_file(top, path):
     return wrong
 
 
+def check_head(top, path):
+    with open(os.path.join(top, path), encoding="utf-8") as file:
+        found = USED_BY.search(file.read())
+    return ["%s/%s: used by %s, which is not there" % (top, path, module)
+            for module in MODULE.findall(found[1] if found else "")
+            if not glob.glob(os.path.join(top, module) + "*.[ch]")]
+
+
 def main():
     top = sys.argv[1].rstrip("/")
     wrong = []
@@ -104,6 +115,7 @@ def main():
             if name.endswith((".c", ".h")):
                 path = os.path.relpath(os.path.join(folder, name), top)
                 wrong += check_file(top, path)
+                wrong += check_head(top, path) if path.endswith(".h") else []
     print("\n".join(wrong), end="\n" if wrong else "")
     return 1 if wrong else 0
 
