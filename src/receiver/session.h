@@ -175,8 +175,8 @@ struct session {
 	bool expelled;              /* by its errors; the reply is said */
 	unsigned errors;
 	unsigned refused_rcpts; /* since the last message, forgiven ones */
-	bool counted;    /* the transaction, for messages-per-hour */
-	unsigned quirks; /* base/quirk.h: since they were last counted */
+	bool counted;           /* the transaction, for messages-per-hour */
+	unsigned quirks;        /* base/quirk.h: since they were last counted */
 	char helo[SESSION_HELO_MAX + 1]; /* harmless for a Received line */
 	struct line_splitter splitter;
 	struct buf held; /* read and not looked at */
@@ -204,9 +204,9 @@ void session_reply(struct session *s, enum rx_reply reply);
 void session_reply_detail(
 	struct session *s, enum rx_reply reply, const char *detail);
 
-/* The same for a recipient that is refused. That is not among the errors: it may
- * be one of many in a list of somebody else's. As many are forgiven as there
- * may be recipients, until a message is accepted. */
+/* The same for a recipient that is refused. That is not among the errors: it
+ * may be one of many in a list of somebody else's. As many are forgiven as
+ * there may be recipients, until a message is accepted. */
 void session_refuse_rcpt(
 	struct session *s, enum rx_reply reply, const char *detail);
 

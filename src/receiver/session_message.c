@@ -189,8 +189,8 @@ static void on_draft_done(void *arg, enum draft_result result)
 		conclude(s, mail_reply_of(result));
 	else
 		intake_refuse(s->mail.intake, mail_reply_of(result));
-	session_settle(s, s->gone || s->ending ? SESSION_CLOSE
-					       : session_take_held(s));
+	session_settle(
+		s, s->gone || s->ending ? SESSION_CLOSE : session_take_held(s));
 }
 
 /* RFC 3848, RFC 6531 4.3. */

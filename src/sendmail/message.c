@@ -67,8 +67,7 @@ static int open_named(const char *place)
 
 static int open_unnamed(const char *place)
 {
-	return open(
-		place, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, FILE_MODE);
+	return open(place, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, FILE_MODE);
 }
 
 /* A file without a name, in a place that is everybody's: what a user piles up

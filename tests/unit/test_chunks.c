@@ -40,8 +40,8 @@ static void the_disk_refuses_between_chunks(void **state)
 			"250/2.1.0 250/2.1.5 250/2.0.0");
 		/* told by the next chunk, and RSET is due */
 		fixture_expect(&f, "BDAT 3\r\nabc", rows[i].reply);
-		fixture_expect(&f, "BDAT 3 LAST\r\nabc" MAIL,
-			"503/5.5.1 503/5.5.1");
+		fixture_expect(
+			&f, "BDAT 3 LAST\r\nabc" MAIL, "503/5.5.1 503/5.5.1");
 		fixture_expect(&f, "RSET\r\n" MAIL RCPT HEADER_CHUNK,
 			"250/2.0.0 250/2.1.0 250/2.1.5 250/2.0.0");
 		/* by the last one: that is the message's end */

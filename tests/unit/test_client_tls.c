@@ -61,8 +61,8 @@ static void make_server(struct pair *p)
 	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
 	assert_int_equal(PEM_write_X509(out, cert), 1);
 	fclose(out);
-	assert_int_equal(PEM_write_bio_PrivateKey(
-				 bio, key, NULL, NULL, 0, NULL, NULL),
+	assert_int_equal(
+		PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL),
 		1);
 	setup.key_len = (size_t)BIO_get_mem_data(bio, &text);
 	setup.key = text;
@@ -162,8 +162,8 @@ static void a_turn_ends_with_each_new_key(void **state)
 	(void)state;
 	open_pair(&p);
 	for (i = 0; i < KEYS; i++) {
-		assert_int_equal(SSL_key_update(p.client,
-					 SSL_KEY_UPDATE_NOT_REQUESTED),
+		assert_int_equal(
+			SSL_key_update(p.client, SSL_KEY_UPDATE_NOT_REQUESTED),
 			1);
 		assert_int_equal(SSL_do_handshake(p.client), 1);
 	}

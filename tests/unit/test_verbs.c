@@ -392,8 +392,7 @@ static void refused_recipients_are_no_errors(void **state)
 		fixture_expect(&f,
 			"RCPT TO:<a b@>\r\nRCPT TO:<jan>\r\nRCPT TO:<>\r\n",
 			"501/5.1.3 550/5.1.1 501/5.1.3");
-	fixture_expect(&f, RCPT "DATA\r\n" TEXT,
-		"250/2.1.5 354 250/2.0.0");
+	fixture_expect(&f, RCPT "DATA\r\n" TEXT, "250/2.1.5 354 250/2.0.0");
 	/* after a message it begins anew; and there is an end to it */
 	fixture_expect(&f, MAIL, "250/2.1.0");
 	for (i = 0; i < 4 * SESSION_ERRORS_MAX; i++)
