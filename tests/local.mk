@@ -75,6 +75,7 @@ unit_tests = \
 	tests/unit/test_profile \
 	tests/unit/test_proxy \
 	tests/unit/test_queue \
+	tests/unit/test_queue_write \
 	tests/unit/test_receiver \
 	tests/unit/test_receiver_local \
 	tests/unit/test_reply \
@@ -151,7 +152,12 @@ tests_unit_test_journal_rules_marks_SOURCES = \
 	tests/unit/test_journal_rules_marks.c $(spool_fixture)
 tests_unit_test_journal_rules_recover_SOURCES = \
 	tests/unit/test_journal_rules_recover.c $(spool_fixture)
-tests_unit_test_queue_SOURCES = tests/unit/test_queue.c $(spool_fixture)
+tests_unit_test_queue_SOURCES = \
+	tests/unit/queue_desk.h \
+	tests/unit/test_queue.c $(spool_fixture)
+tests_unit_test_queue_write_SOURCES = \
+	tests/unit/queue_desk.h \
+	tests/unit/test_queue_write.c $(spool_fixture)
 tests_unit_test_spool_simulation_SOURCES = \
 	tests/unit/simulated_relay.c \
 	tests/unit/simulated_relay.h \
