@@ -68,6 +68,7 @@ unit_tests = \
 	tests/unit/test_mailbox \
 	tests/unit/test_mailbox_list \
 	tests/unit/test_names \
+	tests/unit/test_no_memory \
 	tests/unit/test_notify \
 	tests/unit/test_password_hash \
 	tests/unit/test_path \
@@ -121,6 +122,8 @@ session_fixture = \
 tests_unit_test_chunks_SOURCES = tests/unit/test_chunks.c $(session_fixture)
 tests_unit_test_intake_SOURCES = tests/unit/test_intake.c $(session_fixture)
 tests_unit_test_login_SOURCES = tests/unit/test_login.c $(session_fixture)
+tests_unit_test_no_memory_SOURCES = \
+	tests/unit/test_no_memory.c $(session_fixture)
 tests_unit_test_profile_SOURCES = tests/unit/test_profile.c $(session_fixture) \
 	tests/unit/spool_clock.c tests/unit/spool_io.h
 tests_unit_test_receiver_SOURCES = tests/unit/test_receiver.c $(fake_journal)

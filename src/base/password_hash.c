@@ -117,21 +117,24 @@ static bool same(const char *a, const char *b, size_t len)
 	return differ == 0;
 }
 
-bool password_hash_matches(const char *hash, const char *password)
+int password_hash_compare(const char *hash, const char *password)
 {
 	struct crypt_data *data;
 	const char *got;
-	bool right;
+	int rc = -1;
 
 	data = calloc(1, sizeof(*data));
 	if (data == NULL)
-		return false;
+		return -1;
 	got = crypt_r(password, hash, data);
-	right = got != NULL && strlen(got) == strlen(hash) &&
-		same(got, hash, strlen(hash));
+	/* crypt(3) tells a failure by "*0" or "*1"; by yescrypt, which takes
+	 * megabytes, of a good hash it is that */
+	if (got != NULL && got[0] != '*')
+		rc = strlen(got) == strlen(hash) &&
+		     same(got, hash, strlen(hash));
 	wipe(data, sizeof(*data));
 	free(data);
-	return right;
+	return rc;
 }
 
 int password_hash_make(

@@ -23,8 +23,9 @@
  * its letters; err (NULL is fine) says what is wrong. */
 bool password_hash_is_good(const char *text, size_t len, struct err *err);
 
-/* True when the hash is this password's. */
-bool password_hash_matches(const char *hash, const char *password);
+/* Whether the hash, a good one, is this password's: 1, 0; -1 when there is no
+ * memory to tell. */
+int password_hash_compare(const char *hash, const char *password);
 
 /* Hashes a password with a fresh salt, by yescrypt. Returns 0, -1 with err. */
 int password_hash_make(

@@ -61,6 +61,18 @@ static void print_received(const struct intake *in, int64_t now_s, char *text)
 			date_print(now_s, 0, date, sizeof(date))));
 }
 
+static enum rx_reply header_problem(const struct err *err)
+{
+	switch (err->kind) {
+	case ERR_PROTOCOL:
+		return RX_LOOP;
+	case ERR_SYSTEM:
+		return RX_NO_MEMORY;
+	default:
+		return RX_HEADER_TOO_LARGE;
+	}
+}
+
 /* The header block is whole: repairs it and begins the draft with it. */
 static void finish_header(struct intake *in)
 {
@@ -98,9 +110,7 @@ static void finish_header(struct intake *in)
 		in->eight_bit = !text_is_ascii(out->data, out->len);
 		put(in, out->data, out->len);
 	} else {
-		intake_refuse(in, err.kind == ERR_PROTOCOL
-					  ? RX_LOOP
-					  : RX_HEADER_TOO_LARGE);
+		intake_refuse(in, header_problem(&err));
 	}
 	if (out->cap > INTAKE_HEADER_KEEP)
 		buf_free(out);

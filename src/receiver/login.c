@@ -41,7 +41,7 @@ struct login_check {
 	char password[PASSWORD_MAX + 1];
 	char hash[PASSWORD_HASH_SIZE];
 	bool known; /* there is such a user */
-	bool right;
+	int right;  /* as password_hash_compare() says */
 };
 
 enum login_policy {
@@ -142,7 +142,7 @@ static void run_check(struct worker_job *job)
 {
 	struct login_check *check = (struct login_check *)job;
 
-	check->right = password_hash_matches(check->hash, check->password);
+	check->right = password_hash_compare(check->hash, check->password);
 	wipe(check->password, sizeof(check->password));
 }
 
@@ -162,7 +162,9 @@ static enum rx_reply judge(struct session *s, const struct login_check *check)
 	/* several may have been under way when the last one failed */
 	if (brake_holds(brake, &s->peer.address, now))
 		return RX_LOGIN_HELD;
-	if (check->known && check->right) {
+	if (check->right < 0)
+		return RX_NO_MEMORY;
+	if (check->known && check->right > 0) {
 		log_info("login peer=%s user=%s", s->peer.log, name.text);
 		s->logged_in = true;
 		return RX_LOGGED_IN;

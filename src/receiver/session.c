@@ -441,11 +441,11 @@ void session_settle(struct session *s, enum session_next next)
 	flush(s);
 	if (s->wire == SESSION_TLS_DUE && s->out.len == 0)
 		session_tls_begin(s);
+	if (!s->gone && s->state != SESSION_CLOSING && s->paused == 0 &&
+		s->wire != SESSION_TLS_DUE)
+		start_reading(s);
 	if (s->gone || (s->state == SESSION_CLOSING && s->out.len == 0))
 		session_free(&s);
-	else if (s->state != SESSION_CLOSING && s->paused == 0 &&
-		 s->wire != SESSION_TLS_DUE)
-		start_reading(s);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)

@@ -90,6 +90,7 @@ enum session_next verb_mail(struct session *s, const struct command *c)
 	} else if (rate_begin(s) != 0) {
 		/* said */
 	} else if (mail_begin(&s->mail, &mail, &s->shared->budget) != 0) {
+		rate_end(s);
 		session_reply(s, RX_NO_MEMORY);
 	} else {
 		session_set_state(s, SESSION_MAIL);

@@ -126,7 +126,7 @@ bool password_hash_is_good(const char *text, size_t len, struct err *err)
 	return len > 0 && len < PASSWORD_HASH_SIZE;
 }
 
-bool password_hash_matches(const char *hash, const char *password)
+int password_hash_compare(const char *hash, const char *password)
 {
 	return strcmp(hash, password) == 0;
 }
