@@ -15,9 +15,10 @@
 #include <unistd.h>
 
 enum {
-	DOMAIN_MAX = 255,  /* RFC 5321 4.5.3.1.2 */
-	LABEL_MAX = 63,    /* RFC 1035 2.3.4 */
-	ADDRESS_MAX = 254, /* RFC 5321 4.5.3.1.3, less the brackets */
+	DOMAIN_MAX = 255,    /* RFC 5321 4.5.3.1.2 */
+	LABEL_MAX = 63,      /* RFC 1035 2.3.4 */
+	ADDRESS_MAX = 254,   /* RFC 5321 4.5.3.1.3, less the brackets */
+	LOCAL_PART_MAX = 64, /* RFC 5321 4.5.3.1.1 */
 	PATH_LENGTH_MAX = 1024,
 	USER_NAME_MAX = 32, /* useradd(8) */
 };
@@ -240,9 +241,12 @@ static bool is_mail_address(const char *text)
 	if (at == NULL || at == text || strlen(text) > ADDRESS_MAX ||
 		strchr(at + 1, '@') != NULL)
 		return false;
+	if (at - text > LOCAL_PART_MAX || text[0] == '.')
+		return false;
 	for (p = text; p < at; p++)
 		if ((unsigned char)*p <= ' ' || *p == 0x7f ||
-			strchr("<>()[]\\,;:\"", *p) != NULL)
+			strchr("<>()[]\\,;:\"", *p) != NULL ||
+			(*p == '.' && (p[1] == '.' || p[1] == '@')))
 			return false;
 	for (p = at + 1; *p != '\0'; p++)
 		if ((*p & 0x80) != 0)

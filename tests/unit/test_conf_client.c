@@ -119,6 +119,7 @@ static const struct vector value_vectors[] = {
 	{"client { " LO "\nlf-dot = yes syntax = strict }",
 		{"W2: lf-dot is of no use with syntax = \"strict\""}},
 	{"client { " LO "default-sender = scanner }", {"E1: not a mail addr"}},
+	{"client { " LO "default-sender = a.@b.c }", {"E1: not a mail addr"}},
 	{"client { " LO "messages-per-hour = -1 }", {"E1: is not a number"}},
 	{"client { " LO "messages-per-hour = 1000001 }", {"E1: too large"}},
 	{"client { " LO "message-size = 1 }", {"E1: too small"}},

@@ -137,6 +137,10 @@ static const struct vector names_and_paths_whole_vectors[] = {
 	{"postmaster = \"root\"\n" ACCOUNT, {"E1: is not a mail"}},
 	{"postmaster = \"a@b@c\"\n" ACCOUNT, {"E1: is not a mail"}},
 	{"postmaster = \"a@-b\"\n" ACCOUNT, {"E1: is not a mail"}},
+	{"postmaster = \"a..b@c.d\"\n" ACCOUNT, {"E1: is not a mail"}},
+	{"postmaster = \".a@c.d\"\n" ACCOUNT, {"E1: is not a mail"}},
+	{"postmaster = \"a.@c.d\"\n" ACCOUNT, {"E1: is not a mail"}},
+	{"postmaster = \"a.b@c.d\"\n" ACCOUNT, {NULL}},
 	{"postmaster = \"A <a@b.c>\"\n" ACCOUNT, {"E1: is not a mail"}},
 	{"postmaster = \"\xc3\xa4@b\xc3\xa4.c\"\n" ACCOUNT, {NULL}},
 	{"postmaster = \"\"\n" ACCOUNT, {"W1: postmaster is not set"}},
@@ -380,7 +384,7 @@ static void test_long_values(void **state)
 	} v[] = {
 		{"spool = \"/", 1023, "\"\n", "is longer than 1024 octets"},
 		{"hostname = \"a", 252, ".b\"\n", "is not a host name"},
-		{"postmaster = \"", 252, "@b\"\n", "is not a mail address"},
+		{"postmaster = \"", 64, "@b\"\n", "is not a mail address"},
 		{"account { name = b username = a@b.c password-file = \"/",
 			1023, "\" }\n", "is longer than 1024 octets"},
 	};
