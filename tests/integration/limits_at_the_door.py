@@ -248,7 +248,7 @@ def pipelining_far_ahead_is_answered_in_order(t):
     one = (b"MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\n"
            b"BDAT %d LAST\r\n")
     flight = b""
-    for _ in range(130):
+    for _ in range(100):
         data = message()
         flight += one % len(data) + data + b"VRFY x\r\n"
     client.send(flight + b"QUIT\r\n")
