@@ -161,6 +161,7 @@ libgmrelay_a_SOURCES = \
 	src/receiver/session.h \
 	src/receiver/session_internal.h \
 	src/receiver/session_message.c \
+	src/receiver/session_texts.c \
 	src/receiver/session_tls.c \
 	src/receiver/tls.c \
 	src/receiver/tls.h \

@@ -42,11 +42,13 @@ void session_shared_init(struct session_shared *shared)
 	shared->lf_dot_wait.tv_sec = SESSION_LF_DOT_WAIT_MS / 1000;
 	shared->turn = xcalloc(1, SESSION_TURN_MAX);
 	buf_init(&shared->scratch, INTAKE_HEADER_MAX);
+	session_texts_init(shared);
 }
 
 void session_shared_free(struct session_shared *shared)
 {
 	logins_free(&shared->logins);
+	session_texts_free(shared);
 	free(shared->turn);
 	shared->turn = NULL;
 	buf_free(&shared->scratch);
@@ -55,6 +57,11 @@ void session_shared_free(struct session_shared *shared)
 static bool has_transaction(const struct session *s)
 {
 	return s->mail.env != NULL;
+}
+
+bool session_in_text(const struct session *s)
+{
+	return s->state == SESSION_DATA || s->chunk.open;
 }
 
 void session_set_state(struct session *s, enum session_state state)
@@ -295,9 +302,8 @@ enum session_next session_take_held(struct session *s)
 static size_t read_size(const struct session *s)
 {
 	const size_t room = SESSION_TURN_MAX - s->held.len;
-	const size_t wanted = s->state == SESSION_DATA || s->chunk.open
-				      ? s->text_read
-				      : SESSION_COMMANDS_READ_MAX;
+	const size_t wanted =
+		session_in_text(s) ? s->text_read : SESSION_COMMANDS_READ_MAX;
 
 	return wanted < room ? wanted : room;
 }
@@ -395,6 +401,7 @@ static void session_free(struct session **sp)
 	struct session_shared *shared = s->shared;
 
 	*sp = NULL;
+	session_texts_leave(s);
 	mail_log_lost(&s->mail, s->peer.log,
 		s->gone ? "the client left" : "the connection was closed");
 	rate_end(s);
@@ -448,6 +455,21 @@ void session_settle(struct session *s, enum session_next next)
 		session_free(&s);
 }
 
+/* --- turns ---------------------------------------------------------------- */
+
+enum session_next session_take_turn(struct session *s)
+{
+	struct session_shared *shared = s->shared;
+	const bool text = session_in_text(s);
+	const int64_t began_ns = now_ns();
+	enum session_next next;
+
+	next = s->more ? session_take_held(s) : read_and_take(s);
+	if (text)
+		session_texts_spend(shared, now_ns() - began_ns);
+	return next;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *s = arg;
@@ -460,10 +482,11 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (s->wire != SESSION_TALK) {
 		next = session_tls_event(s, (what & EV_TIMEOUT) != 0);
-	} else if (s->more) {
-		next = session_take_held(s);
-	} else if ((what & EV_READ) != 0 || s->wait == SESSION_WAIT_TURN) {
-		next = read_and_take(s);
+	} else if (s->more || (what & EV_READ) != 0 ||
+		   s->wait == SESSION_WAIT_TURN) {
+		if (session_in_text(s) && session_texts_wait(s))
+			return;
+		next = session_take_turn(s);
 	} else if (session_text_may_end(s)) {
 		session_end_by_dot(s);
 		next = SESSION_CONTINUE;

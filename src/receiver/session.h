@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/time.h>
 
 struct conf;
@@ -47,6 +48,9 @@ struct receiver_counters;
  * others do. */
 #define SESSION_TEXT_READ_MIN (4 * 1024)
 #define SESSION_TURN_NS_MAX   (100 * 1000)
+/* Together the texts get so many nanoseconds, then all others have a turn: the
+ * end of a large header alone costs a hundred milliseconds. */
+#define SESSION_TEXTS_NS (20 * 1000 * 1000)
 /* Commands, texts and chunks in one turn, and what is answered; then others
  * have theirs. */
 #define SESSION_TURN_STEPS_MAX  100
@@ -123,9 +127,14 @@ struct session_shared {
 	char *turn;                           /* SESSION_TURN_MAX bytes */
 	struct buf scratch;                   /* see struct intake_setup */
 	struct budget budget;                 /* likewise */
-	bool draining;                        /* no new transaction */
-	const struct tls_server *tls;         /* NULL: no certificate */
-	struct logins *logins;                /* NULL: no users */
+	/* Who sends text, and waits for a turn; what they took of texts_max_ns
+	 * since all others had one. */
+	TAILQ_HEAD(session_list, session) texts;
+	struct event *texts_turn;
+	int64_t texts_ns, texts_max_ns;
+	bool draining;                /* no new transaction */
+	const struct tls_server *tls; /* NULL: no certificate */
+	struct logins *logins;        /* NULL: no users */
 	/* Addresses whose client began with TLS after it was greeted. */
 	struct in6_addr tls_first[SESSION_TLS_FIRST_MAX];
 	unsigned tls_first_count; /* ever; the ring's next place */
@@ -146,6 +155,8 @@ struct chunk {
 
 struct session {
 	struct session_shared *shared;
+	TAILQ_ENTRY(session) text_link;
+	bool in_texts; /* of shared */
 	struct transport transport;
 	struct tls_conn *tls_due; /* SESSION_TLS_DUE */
 	enum session_wire wire;

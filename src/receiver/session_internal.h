@@ -1,7 +1,8 @@
 /*
  * session_internal.h - what the parts of a session share: session (turns,
  *                      replies, its end), session_message (texts and chunks),
- *                      session_tls (how TLS begins).
+ *                      session_texts (who waits for a turn), session_tls (how
+ *                      TLS begins).
  * Used by:    receiver/session*.c, and login.c, which goes on with a session
  *             when its password was compared.
  */
@@ -39,6 +40,27 @@ void session_wait_writable(struct session *s);
 
 /* Until session_settle() begins anew, with the time that is right then. */
 void session_stop_reading(struct session *s);
+
+/* What is sent now is text or a chunk, no commands. */
+bool session_in_text(const struct session *s);
+
+/* A turn of a session that has something to be looked at. */
+enum session_next session_take_turn(struct session *s);
+
+/* --- texts share their time (session_texts.c) --- */
+
+void session_texts_init(struct session_shared *shared);
+void session_texts_free(struct session_shared *shared);
+
+/* A text took so long. */
+void session_texts_spend(struct session_shared *shared, int64_t took_ns);
+
+/* A text has come. Returns true when others had all the time there is: it is
+ * not read from, and has its turn later. */
+bool session_texts_wait(struct session *s);
+
+/* The session ends; or has its turn. */
+void session_texts_leave(struct session *s);
 
 /* --- how TLS begins (session_tls.c) --- */
 

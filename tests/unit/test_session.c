@@ -349,6 +349,75 @@ static void draining(void **state)
 	fixture_close(&f);
 }
 
+static void hear_reply(struct fixture *f, const char *expected)
+{
+	char text[64] = "";
+
+	assert_true(recv(f->fd, text, sizeof(text) - 1, 0) > 0);
+	assert_string_equal(text, expected);
+}
+
+static bool has_unread(const struct session *s)
+{
+	char first;
+
+	return recv(s->transport.fd, &first, 1, MSG_PEEK) == 1;
+}
+
+/* A client in the midst of its text, its socket in *fd. */
+static struct session *in_text(struct fixture *f, int *fd)
+{
+	fixture_connect(f);
+	fixture_expect(f, MAIL RCPT "DATA\r\n", "250/2.1.0 250/2.1.5 354");
+	*fd = f->fd;
+	f->fd = -1;
+	return fixture_session(f);
+}
+
+/* Of those that send text one has a turn, then everybody who does not. */
+static void texts_share_their_time(void **state)
+{
+	static const char line[] = "a: b\r\n";
+	struct session *s[3];
+	struct fixture f;
+	int fds[3], i, turn;
+
+	(void)state;
+	fixture_open(&f);
+	f.shared.texts_max_ns = 0;
+	for (i = 0; i < 3; i++)
+		s[i] = in_text(&f, &fds[i]);
+	fixture_connect(&f);
+	for (i = 0; i < 3; i++)
+		assert_true(send(fds[i], line, sizeof(line) - 1, 0) > 0);
+	for (turn = 0; turn < 3; turn++) {
+		assert_int_equal(send(f.fd, "NOOP\r\n", 6, 0), 6);
+		fixture_clear(&f);
+		event_base_loop(f.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		for (i = 0; i < 3; i++)
+			assert_int_equal(has_unread(s[i]), i >= turn);
+		hear_reply(&f, "250 2.0.0 ok\r\n");
+	}
+	fixture_turn(&f);
+	for (i = 0; i < 3; i++)
+		assert_false(has_unread(s[i]));
+	/* one that has to go while it waits */
+	for (i = 0; i < 3; i++)
+		assert_true(send(fds[i], line, sizeof(line) - 1, 0) > 0);
+	event_base_loop(f.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	session_expel(s[1], RX_BUSY, "test");
+	fixture_turn(&f);
+	assert_false(has_unread(s[0]));
+	assert_false(has_unread(s[2]));
+	/* and they end as ever */
+	assert_true(send(fds[2], ".\r\n", 3, 0) == 3);
+	fixture_turn(&f);
+	assert_int_equal(f.counters.accepted, 1);
+	for (i = 0; i < 3; i++)
+		close(fds[i]);
+	fixture_close(&f);
+}
+
 static void the_idle_one_goes_first(void **state)
 {
 	struct fixture f;
@@ -460,6 +529,7 @@ int main(void)
 		cmocka_unit_test(a_client_that_never_reads),
 		cmocka_unit_test(one_that_half_closes_is_answered),
 		cmocka_unit_test(draining),
+		cmocka_unit_test(texts_share_their_time),
 		cmocka_unit_test(the_idle_one_goes_first),
 		cmocka_unit_test(peers),
 	};
