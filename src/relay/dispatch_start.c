@@ -80,6 +80,14 @@ static void free_to_move(struct dispatch *d, struct found_file *f)
 	dispatch_grant_wish(d, m);
 }
 
+/* A digest that came meanwhile has left it out. */
+static void free_failed(struct dispatch *d, struct failed_message *failed)
+{
+	failed->busy = false;
+	if (failed->told_key != 0)
+		dispatch_await_digest(d, failed);
+}
+
 /* The disk has the mark: now the file alone is the message. */
 static void on_file_won(void *arg)
 {
@@ -91,7 +99,7 @@ static void on_file_won(void *arg)
 	d->unmarked--;
 	f->unmarked = false;
 	if (failed != NULL)
-		failed->busy = false;
+		free_failed(d, failed);
 	if (queued != NULL)
 		free_to_move(d, queued);
 	forget_files(d);

@@ -7,7 +7,7 @@ import os
 import re
 import time
 
-from lib.faults import FSYNC, LINK, RENAME, WRITE, Faults
+from lib.faults import FSYNC, LINK, PWRITE, RENAME, WRITE, Faults
 from lib.harness import main, print_comment, scenario, wait_for
 from lib.sendmail import Sendmail
 from lib.smtpclient import message
@@ -319,6 +319,29 @@ def a_digest_that_cannot_be_written_is_not_lost(t):
     hour_passes(daemon)
     wait_all_told(daemon)
     t.true(len(reports.digests()) <= 2, "digests in the end")
+
+
+@scenario
+def what_is_not_marked_yet_when_a_digest_is_due_is_told_of(t):
+    """It is in failed/, and the mark on its record waits for the disk, when the
+    hour of a start that comes late is over."""
+    _fake, reports, daemon = refusing(t)
+    faults = Faults(daemon)
+    t.at_end.append(faults.clear)
+    daemon.start()
+    send_lost(daemon, SINGLES)
+    wait_failed(daemon, SINGLES)
+    faults.fail("gmrelayd-relay", PWRITE, errno.EIO)
+    last = send_lost(daemon, 1)[0]
+    wait_for(lambda: os.path.exists(os.path.join(
+        daemon.spool, "failed", last)), 20, "it is in failed/")
+    hour_passes(daemon)
+    wait_for(lambda: not daemon.status()["queue"]["starting"] and
+             untold(daemon) == 1, 20, "all is read")
+    t.equal(daemon.status()["queue"]["failed_untold"], 1, "nobody is told")
+    faults.clear()
+    check_digest_of_one(t, reports, last)
+    wait_all_told(daemon)
 
 
 @scenario
