@@ -34,6 +34,15 @@ bool dispatch_disk_busy(const struct dispatch *d)
 	return d->disk_jobs >= DISK_JOBS_MAX || dispatch_disk_is_behind(d);
 }
 
+/* As it is now; a job that waits for a mark is little, but one of many. */
+static void count_octets(struct disk_job *job)
+{
+	const size_t octets = sizeof(*job) + job->report.cap + job->file.cap;
+
+	job->dispatch->disk_octets += octets - job->octets;
+	job->octets = octets;
+}
+
 struct disk_job *disk_job_new(struct dispatch *d, uint64_t id)
 {
 	struct disk_job *job = xcalloc(1, sizeof(*job));
@@ -42,15 +51,8 @@ struct disk_job *disk_job_new(struct dispatch *d, uint64_t id)
 	job->id = id;
 	buf_init(&job->report, REPORT_BUF_MAX);
 	buf_init(&job->file, QUEUE_FILE_MAX);
+	count_octets(job);
 	return job;
-}
-
-static void count_octets(struct disk_job *job)
-{
-	if (job->octets > 0)
-		return;
-	job->octets = sizeof(*job) + job->report.cap + job->file.cap;
-	job->dispatch->disk_octets += job->octets;
 }
 
 /* They are on disk, or never will be. */
@@ -58,14 +60,15 @@ static void free_octets(struct disk_job *job)
 {
 	buf_free(&job->report);
 	buf_free(&job->file);
-	job->dispatch->disk_octets -= job->octets;
-	job->octets = 0;
+	count_octets(job);
 }
 
-static void disk_job_free(struct disk_job *job)
+void disk_job_free(struct disk_job **job)
 {
-	free_octets(job);
-	free(job);
+	free_octets(*job);
+	(*job)->dispatch->disk_octets -= (*job)->octets;
+	free(*job);
+	*job = NULL;
 }
 
 static int dir_of(const struct dispatch *d, enum disk_dir dir)
@@ -153,7 +156,7 @@ static void job_is_late(struct disk_job *job)
 			hex64(id, job->id), log_text(&text, job->err.text),
 			job->optional ? 0 : LATE_RETRY_S);
 	if (job->optional) {
-		disk_job_free(job);
+		disk_job_free(&job);
 		return;
 	}
 	d->disk_trouble = true;
@@ -183,7 +186,7 @@ static void after_mark(void *arg)
 
 	if (job->after != NULL)
 		job->after(job);
-	disk_job_free(job);
+	disk_job_free(&job);
 }
 
 static void on_job(struct worker_job *worker_job)
@@ -212,7 +215,7 @@ void disk_job_submit(struct disk_job *job)
 {
 	if (job->dispatch->mover == NULL) {
 		/* The end: what is left undone is done at the next start. */
-		disk_job_free(job);
+		disk_job_free(&job);
 		return;
 	}
 	job->job.run = run_job;
@@ -241,7 +244,7 @@ void dispatch_end_jobs(struct dispatch *d)
 	/* what is left undone is done, or repeated, after the next start */
 	while ((job = STAILQ_FIRST(&d->late_jobs)) != NULL) {
 		STAILQ_REMOVE_HEAD(&d->late_jobs, link);
-		disk_job_free(job);
+		disk_job_free(&job);
 	}
 }
 

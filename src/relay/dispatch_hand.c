@@ -314,8 +314,7 @@ static struct disk_job *file_job(struct dispatch *d, struct envelope *env,
 		(env->body_name != 0 ||
 			print_content(content, &job->file, err) == 0))
 		return job;
-	buf_free(&job->file);
-	free(job);
+	disk_job_free(&job);
 	return NULL;
 }
 

@@ -132,11 +132,11 @@ struct recent {
  * in memory, and what it is to write is what a killed process forgets. */
 #define DISK_JOBS_MAX 16
 
-/* Octets of messages and reports that may wait in memory to be written, also
- * while the disk fails. Beyond it no transaction begins, nothing is changed by
- * hand, the start reads on later. On top come the transactions under way then,
- * and what is left of one segment. Only the mover makes it less, and that waits
- * for nothing of these. */
+/* Octets of jobs, with the messages and reports that they have yet to write,
+ * also while the disk fails. Beyond it no transaction begins, nothing is
+ * changed by hand, the start reads on later. On top come the transactions under
+ * way then, and what is left of one segment. Only the mover makes it less, and
+ * that waits for nothing of these. */
 #define DISK_OCTETS_MAX (16 * 1024 * 1024)
 
 enum disk_dir { DISK_NONE, DISK_QUEUE, DISK_FAILED };
@@ -226,7 +226,7 @@ struct dispatch {
 	bool disk_trouble; /* told */
 	size_t disk_jobs; /* submitted, and not done; what accounts save is none
 			   */
-	size_t disk_octets; /* of jobs, the late ones too, not yet written */
+	size_t disk_octets; /* of jobs, with what they have yet to write */
 	bool told_account;  /* that one is named that is not there */
 	struct follower followers[FOLLOWERS_MAX];
 	size_t follower_count;
@@ -369,6 +369,8 @@ void dispatch_remove_copy(struct dispatch *d, uint64_t id);
 void dispatch_end_jobs(struct dispatch *d);
 struct disk_job *disk_job_new(struct dispatch *d, uint64_t id);
 void disk_job_submit(struct disk_job *job);
+/* One that was not submitted. */
+void disk_job_free(struct disk_job **job);
 void dispatch_retry_jobs(struct dispatch *d);
 
 /* dispatch_hand.c: */

@@ -109,8 +109,8 @@ static void after_job(struct disk_job *job)
 {
 	struct desk *desk = (struct desk *)job->dispatch;
 
-	/* it is written: no octet of it is kept for what comes now */
-	assert_int_equal(job->octets, 0);
+	/* it is written: nothing of it is kept for what comes now */
+	assert_int_equal(job->octets, sizeof(*job));
 	assert_null(job->file.data);
 	desk->done++;
 }
@@ -182,6 +182,19 @@ static void a_disk_that_works_again_takes_all(void **state)
 		assert_int_equal(
 			faccessat(desk->d.queue_fd, hex64(name, id), F_OK, 0),
 			0);
+}
+
+/* Nor may those be without number that only wait for a mark's sync. */
+static void a_job_that_holds_nothing_counts(void **state)
+{
+	struct desk *desk = *state;
+	struct disk_job *job = disk_job_new(&desk->d, FIRST_ID);
+
+	assert_int_equal(desk->d.disk_octets, sizeof(*job));
+	disk_job_free(&job);
+	assert_null(job);
+	assert_int_equal(desk->d.disk_octets, 0);
+	mend(desk);
 }
 
 /* One that is not tried again holds nothing. */
@@ -338,6 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_waits_for_the_disk_is_bounded),
 		TEST(a_disk_that_works_again_takes_all),
+		TEST(a_job_that_holds_nothing_counts),
 		TEST(a_job_that_is_given_up_counts_no_more),
 		TEST(hands_are_told_to_wait),
 		TEST(a_late_removal_takes_no_only_copy),
