@@ -1,14 +1,15 @@
-"""postfix.py - a Postfix of our own as the upstream: STARTTLS on one port, TLS
-from the first byte on another, login by Cyrus SASL, all below one directory.
-What it takes it gives to a lib.plainsink.PlainSink. Needs root."""
+"""postfix.py - a Postfix of our own, all of it below one directory; and one as
+the upstream: STARTTLS on one port, TLS from the first byte on another, login by
+Cyrus SASL. What it takes it gives to a lib.plainsink.PlainSink. Needs root."""
 import grp
 import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 
+from . import proc
+from .bench import greeting
 from .daemon import free_port, wait_for
 from .fakegmail import HOST
 from .pki import Pki
@@ -17,6 +18,8 @@ DAEMONS = "/usr/lib/postfix/sbin"
 REALM = "submission.example.org"
 QUEUES = ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold",
           "incoming", "private", "saved", "trace")
+START_SECONDS = 60
+STOP_SECONDS = 60
 
 MAIN_CF = """\
 compatibility_level = 3.6
@@ -26,19 +29,132 @@ daemon_directory = %(daemons)s
 command_directory = /usr/sbin
 mail_owner = postfix
 setgid_group = postdrop
-maillog_file = %(log)s
+maillog_file = %(folder)s/log
 maillog_file_prefixes = %(folder)s
 import_environment = MAIL_CONFIG
-
-myhostname = submission.example.org
 mydestination =
 alias_maps =
-local_recipient_maps =
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
-mynetworks =
 message_size_limit = 36000000
 smtpd_client_connection_count_limit = 0
+"""
+
+MASTER_CF = """\
+127.0.0.1:%(port)d inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+class Instance:
+    """Below folder, on a free port, whatever the system's is doing. main and
+    master: what stands in main.cf and master.cf beside what each needs."""
+
+    def __init__(self, folder, main, master):
+        self.folder = folder
+        self.port = free_port()
+        self.process = None
+        self._make_folders()
+        values = {"folder": folder, "daemons": DAEMONS, "port": self.port}
+        self.write("etc/main.cf", MAIN_CF % values + main)
+        self.write("etc/master.cf", MASTER_CF % values + master)
+
+    @staticmethod
+    def missing():
+        """Why there can be none; None when there can."""
+        if os.geteuid() != 0:
+            return "Postfix needs root"
+        if not os.access(DAEMONS + "/master", os.X_OK):
+            return "Postfix is not installed"
+        return None
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="ascii") as out:
+            out.write(text)
+
+    def _make_folders(self):
+        owner = pwd.getpwnam("postfix").pw_uid
+        dropper = grp.getgrnam("postdrop").gr_gid
+        rows = [("etc", 0o755, 0, 0), ("queue", 0o755, 0, 0),
+                ("queue/pid", 0o755, 0, 0), ("data", 0o700, owner, 0),
+                ("queue/maildrop", 0o730, owner, dropper),
+                ("queue/public", 0o710, owner, dropper)]
+        rows += [("queue/" + name, 0o700, owner, 0) for name in QUEUES]
+        for name, mode, uid, gid in rows:
+            os.mkdir(self.path(name))
+            os.chown(self.path(name), uid, gid)
+            os.chmod(self.path(name), mode)
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [DAEMONS + "/master", "-c", self.path("etc"), "-d"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True)
+        wait_for(self._answers, START_SECONDS, "Postfix")
+        return self
+
+    def _answers(self):
+        assert self.process.poll() is None, "Postfix ended: %s" % self.log()
+        try:
+            return greeting(self.port).startswith(b"220")
+        except OSError:
+            return False
+
+    def log(self):
+        try:
+            with open(self.path("log"), errors="replace") as log:
+                return log.read()
+        except FileNotFoundError:
+            return ""
+
+    def members(self):
+        return proc.session_members(self.process.pid)
+
+    def stop(self):
+        """master ends all that it has started."""
+        if self.process is None:
+            return
+        os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(STOP_SECONDS)
+            wait_for(lambda: not self.members(), STOP_SECONDS,
+                     "the end of Postfix")
+        finally:
+            self.kill()
+
+    def kill(self):
+        if self.process is None:
+            return
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait(STOP_SECONDS)
+        self.process = None
+
+
+UPSTREAM_MAIN = """\
+myhostname = submission.example.org
+local_recipient_maps =
+mynetworks =
 
 smtpd_tls_security_level = encrypt
 smtpd_tls_auth_only = yes
@@ -70,25 +186,8 @@ default_destination_recipient_limit = 1000
 minimal_backoff_time = 1s
 """
 
-MASTER_CF = """\
-127.0.0.1:%(port)d inet n - n - - smtpd
+UPSTREAM_MASTER = """\
 127.0.0.1:%(implicit)d inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-flush unix n - n 1000? 0 flush
-proxymap unix - - n - - proxymap
-smtp unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
 """
 
 SASL_CONF = """\
@@ -99,32 +198,32 @@ mech_list: PLAIN LOGIN
 """
 
 
-class Postfix:
+class Postfix(Instance):
     """user and password are those of the one account; sink is where its mail
     goes; discard names extensions that it shall not offer."""
 
     user = "someone@" + REALM
 
     def __init__(self, t, sink, password, discard=""):
-        t.need_root()
-        if not os.access(DAEMONS + "/master", os.X_OK):
-            t.skip("postfix is not installed")
+        reason = self.missing()
+        if reason:
+            t.skip(reason)
         t.need("saslpasswd2", "openssl")
-        self.folder = t.path("postfix")
-        self.log_file = os.path.join(self.folder, "log")
-        t.logs.append(self.log_file)
+        folder = t.path("postfix")
         self.password = password
-        self.port, self.implicit_port = free_port(), free_port()
-        self.process = None
-        pki = Pki(os.path.join(self.folder, "pki"))
+        self.implicit_port = free_port()
+        pki = Pki(os.path.join(folder, "pki"))
         self.ca_file = pki.ca_file
         certificate, key = pki.pair("valid")
-        self._make_folders()
-        self._write(folder=self.folder, daemons=DAEMONS, log=self.log_file,
-                    realm=REALM, port=self.port, discard=discard,
-                    implicit=self.implicit_port, certificate=certificate,
-                    key=key, sink=sink.port)
+        values = {"folder": folder, "realm": REALM, "discard": discard,
+                  "implicit": self.implicit_port, "certificate": certificate,
+                  "key": key, "sink": sink.port}
+        super().__init__(folder, UPSTREAM_MAIN % values,
+                         UPSTREAM_MASTER % values)
+        os.mkdir(self.path("etc/sasl"), 0o755)
+        self.write("etc/sasl/smtpd.conf", SASL_CONF % values)
         self.set_password(password)
+        t.logs.append(self.path("log"))
         t.at_end.append(self.stop)
 
     def account(self, **over):
@@ -133,72 +232,8 @@ class Postfix:
                      "ca_file": self.ca_file}, **over)
 
     def set_password(self, password):
-        database = os.path.join(self.folder, "sasldb2")
+        database = self.path("sasldb2")
         subprocess.run(["saslpasswd2", "-p", "-c", "-f", database, "-u", REALM,
                         "someone"], input=password.encode(), check=True,
                        capture_output=True)
         shutil.chown(database, "postfix")
-
-    def start(self):
-        self.process = subprocess.Popen(
-            [DAEMONS + "/master", "-c", os.path.join(self.folder, "etc"),
-             "-d"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True)
-        wait_for(lambda: self._answers(self.port), 30, "Postfix")
-        return self
-
-    def stop(self):
-        """master ends all that it has started."""
-        if self.process is None:
-            return
-        os.killpg(self.process.pid, signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        finally:
-            try:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.process = None
-
-    def log(self):
-        try:
-            with open(self.log_file, errors="replace") as log:
-                return log.read()
-        except FileNotFoundError:
-            return ""
-
-    def _answers(self, port):
-        if self.process.poll() is not None:
-            raise AssertionError("Postfix ended: %s" % self.log())
-        try:
-            with socket.create_connection(("127.0.0.1", port), 5) as sock:
-                return sock.recv(3) == b"220"
-        except OSError:
-            return False
-
-    def _make_folders(self):
-        owner = pwd.getpwnam("postfix").pw_uid
-        dropper = grp.getgrnam("postdrop").gr_gid
-
-        def make(path, mode, uid=0, gid=0):
-            path = os.path.join(self.folder, path)
-            os.mkdir(path)
-            os.chown(path, uid, gid)
-            os.chmod(path, mode)
-
-        for name in ("etc", "etc/sasl", "queue"):
-            make(name, 0o755)
-        make("data", 0o700, owner)
-        for name in QUEUES:
-            make("queue/" + name, 0o700, owner)
-        make("queue/maildrop", 0o730, owner, dropper)
-        make("queue/public", 0o710, owner, dropper)
-        make("queue/pid", 0o755)
-
-    def _write(self, **values):
-        for name, text in (("etc/main.cf", MAIN_CF),
-                           ("etc/master.cf", MASTER_CF),
-                           ("etc/sasl/smtpd.conf", SASL_CONF)):
-            with open(os.path.join(self.folder, name), "w") as out:
-                out.write(text % values)
