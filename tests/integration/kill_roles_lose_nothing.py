@@ -3,19 +3,17 @@ missing upstream, nothing partial is sent, repeats are counted."""
 import collections
 import os
 import random
-import re
 import threading
 import time
 
 from lib.daemon import free_port
 from lib.harness import SANITIZED, main, print_comment, scenario, wait_for
-from lib.lives import Load
+from lib.lives import Load, key_of
 from lib.mail import base64_lines, without_received
-from lib.smtpclient import Client, Refused, message
+from lib.smtpclient import message
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "0")) or (8 if SANITIZED else 50)
 SEED = int(os.environ.get("CRASH_SEED", "0")) or random.randrange(1 << 32)
-SENDERS = 4
 # a role that dies again and again is started with growing delays; a new
 # parent begins anew
 DEATHS_A_PARENT = 3
@@ -28,34 +26,20 @@ class Senders(Load):
     """They remember what was acknowledged: {id: (recipients, body)}."""
 
     def __init__(self, daemon):
-        super().__init__(SENDERS, self._run)
-        self.daemon = daemon
+        super().__init__(daemon, SEED, most=5)
         self.lock = threading.Lock()
         self.tried = 0
         self.taken = {}
         self.start()
 
-    def _run(self, number):
-        rng = random.Random(SEED + number)
-        while not self.ending.is_set():
-            try:
-                with Client(("127.0.0.1", self.daemon.port)) as client:
-                    client.ehlo()
-                    for _ in range(rng.randint(1, 5)):
-                        self._one(client, rng)
-            except (Refused, OSError, AssertionError):
-                time.sleep(0.02)
-
-    def _one(self, client, rng):
+    def one(self, client, rng):
         people = ["p%d@example.net" % i for i in range(rng.randint(1, 3))]
-        body = rng.choice(BODIES)
-        data = message(body=body)
-        key = re.search(rb"Message-ID: (<[^>]*>)", data)[1].decode()
+        data = message(body=rng.choice(BODIES))
         with self.lock:
             self.tried += 1
         if client.mail("a@example.org", people, data).code == 250:
             with self.lock:
-                self.taken[key] = (people, data)
+                self.taken[key_of(data)] = (people, data)
 
 
 def kill_parent(daemon):

@@ -15,11 +15,9 @@ from lib.faults import (FDATASYNC, FSYNC, KILL_AFTER, KILL_BEFORE, LINK, OPEN,
 from lib.harness import LONG, SANITIZED, main, print_comment, scenario
 from lib.lives import LARGE, SMALL, Lives, Load
 from lib.mail import base64_lines
-from lib.smtpclient import Client, Refused
 
 SEED = int(os.environ.get("CRASH_SEED", "0")) or random.randrange(1 << 32)
 SECONDS = int(os.environ.get("SOAK_SECONDS", "0")) or (1200 if LONG else 20)
-SENDERS = 4
 DAY = 24 * 3600
 BODIES = [SMALL, base64_lines(1, 3000), base64_lines(2, 60000), LARGE]
 KINDS = ["ok"] * 6 + ["later", "bad"]
@@ -53,26 +51,15 @@ PROCESSES = ["gmrelayd-recv", "gmrelayd-relay"]
 
 
 class Clients(Load):
-    """They do not mind a closed connection."""
-
     def __init__(self, lives, daemon):
-        super().__init__(SENDERS, self._run)
+        super().__init__(daemon, SEED, most=8)
         self.lives = lives
-        self.daemon = daemon
         self.start()
 
-    def _run(self, number):
-        rng = random.Random(SEED + number)
-        while not self.ending.is_set():
-            try:
-                with Client(("127.0.0.1", self.daemon.port)) as client:
-                    client.ehlo()
-                    for _ in range(rng.randint(1, 8)):
-                        self.lives.hand_in(client, self.lives.letter(
-                            rng.choice(KINDS), rng.choice(BODIES)))
-                        self.ending.wait(rng.random() * 0.1)
-            except (Refused, OSError, AssertionError):
-                self.ending.wait(0.02)
+    def one(self, client, rng):
+        self.lives.hand_in(client, self.lives.letter(
+            rng.choice(KINDS), rng.choice(BODIES)))
+        self.ending.wait(rng.random() * 0.1)
 
 
 class Trouble:

@@ -10,17 +10,19 @@ with a report to the sender, who is another one for each message.
     lives.judge(t)                  # nothing missing, nothing partial
 """
 import os
+import random
 import re
 import threading
 
 from .daemon import wait_for
 from .mail import base64_lines, without_received
-from .smtpclient import Client, Refused, message
+from .smtpclient import Refused, message
 
 SMALL = b"text\r\n" * 20
 LARGE = base64_lines(3, 100000)
 # What one connection can have in the air: a message, and one ahead of its answer.
 AIR_MAX = 2
+SENDERS = 4
 LIVES = [(who, body) for who in ("ok", "later", "bad")
          for body in (SMALL, LARGE)]
 
@@ -43,13 +45,31 @@ class Letter:
 
 
 class Load:
-    """Threads, count of them, that run send(number) until they are stopped;
-    ending is set then."""
+    """SENDERS threads that connect again and again until they are stopped, and
+    hand in up to most messages a connection, each by one(client, rng); they do
+    not mind a closed connection. ending is set when they are to stop."""
 
-    def __init__(self, count, send):
+    def __init__(self, daemon, seed, most):
+        self.daemon = daemon
+        self.most = most
         self.ending = threading.Event()
-        self.threads = [threading.Thread(target=send, args=(i,), daemon=True)
-                        for i in range(count)]
+        self.threads = [
+            threading.Thread(target=self._run, daemon=True,
+                             args=(random.Random(seed + number),))
+            for number in range(SENDERS)]
+
+    def _run(self, rng):
+        while not self.ending.is_set():
+            try:
+                with self.daemon.client() as client:
+                    client.ehlo()
+                    for _ in range(rng.randint(1, self.most)):
+                        self.one(client, rng)
+            except (Refused, OSError, AssertionError):
+                self.ending.wait(0.02)
+
+    def one(self, client, rng):
+        raise NotImplementedError
 
     def start(self):
         for thread in self.threads:
@@ -80,7 +100,7 @@ class Lives:
     def send(self, daemon, letter, timeout=20):
         """Notes the answer, or that there was none."""
         try:
-            with Client(("127.0.0.1", daemon.port), timeout) as client:
+            with daemon.client(timeout=timeout) as client:
                 client.ehlo()
                 self.hand_in(client, letter)
         except (Refused, OSError):
