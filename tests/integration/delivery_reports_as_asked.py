@@ -63,18 +63,22 @@ def each_notify_when_it_is_delivered(t):
     t.clean(fake)
 
 
-@scenario
-def each_notify_when_it_fails(t):
+def nobody_gets_it(t, reply, column, **settings):
     fake = t.fake()
-    fake.rule("RCPT", REFUSAL, match="^TO:<lost")
-    daemon = t.daemon(fake).start()
+    fake.rule("RCPT", reply, match="^TO:<lost")
+    daemon = t.daemon(fake, **settings).start()
     hand_in_all(daemon, "lost")
-    wait_told(fake, expected_of(2))
-    t.wait_for(lambda: len(daemon.queue(failed=True)) == len(WISHES), 30,
+    wait_told(fake, expected_of(column))
+    t.wait_for(lambda: len(daemon.queue(failed=True)) == len(WISHES), 60,
                "all in failed/")
     daemon.wait_queue_empty()
-    t.equal(sort(told(fake)), expected_of(2), "who was told of what")
+    t.equal(sort(told(fake)), expected_of(column), "who was told of what")
     t.clean(fake)
+
+
+@scenario
+def each_notify_when_it_fails(t):
+    nobody_gets_it(t, REFUSAL, 2)
 
 
 @scenario
@@ -100,16 +104,7 @@ def each_notify_when_it_is_late_and_then_delivered(t):
 
 @scenario
 def each_notify_when_it_is_given_up(t):
-    fake = t.fake()
-    fake.rule("RCPT", LATER, match="^TO:<slow")
-    daemon = t.daemon(fake, expire="2s", delay_notice="1h").start()
-    hand_in_all(daemon, "slow")
-    wait_told(fake, expected_of(4))
-    t.wait_for(lambda: len(daemon.queue(failed=True)) == len(WISHES), 60,
-               "all in failed/")
-    daemon.wait_queue_empty()
-    t.equal(sort(told(fake)), expected_of(4), "who was told of what")
-    t.clean(fake)
+    nobody_gets_it(t, LATER, 4, expire="2s", delay_notice="1h")
 
 
 @scenario
