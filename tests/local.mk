@@ -115,10 +115,11 @@ EXTRA_DIST += tests/unit/body_feed.h tests/unit/conf_fixture.h \
 
 # on a fake journal, which takes the place of the library's
 fake_journal = tests/unit/fake_journal.c tests/unit/fake_journal.h
-session_fixture = \
+session_setup = \
 	$(fake_journal) \
-	tests/unit/session_fixture.c \
-	tests/unit/session_fixture.h
+	tests/unit/session_fixture.h \
+	tests/unit/session_setup.c
+session_fixture = $(session_setup) tests/unit/session_fixture.c
 tests_unit_test_chunks_SOURCES = tests/unit/test_chunks.c $(session_fixture)
 tests_unit_test_intake_SOURCES = tests/unit/test_intake.c $(session_fixture)
 tests_unit_test_login_SOURCES = tests/unit/test_login.c $(session_fixture)

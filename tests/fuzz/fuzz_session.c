@@ -43,7 +43,7 @@ static void send_line(struct rig *rig, const char *line, size_t len)
 			    s->paused == 0 && s->held.len == 0 &&
 			    line[len - 1] == '\n';
 	const bool hello = s != NULL && !s->spoke && line[0] == FAKE_TLS_HELLO;
-	const size_t from = rig->said.len;
+	const size_t from = rig->f.said.len;
 	unsigned replies;
 
 	rig_send(rig, line, len);
@@ -83,7 +83,7 @@ static void send_all(struct rig *rig, const char *data, size_t len)
 	const struct session *s;
 	size_t n;
 
-	while (len > 0 && !rig->ended) {
+	while (len > 0 && !rig->f.ended) {
 		n = left-- > 0 ? piece_length(rig, data, len, &random) : len;
 		if (n > len)
 			n = len;
@@ -126,8 +126,8 @@ static void finish(struct rig *rig)
 		end_by_us(rig);
 	rig->deaf = false;
 	rig_turn(rig);
-	if (!rig->ended)
-		shutdown(rig->fd, SHUT_WR);
+	if (!rig->f.ended)
+		shutdown(rig->f.fd, SHUT_WR);
 	rig_turn(rig);
 	rig_require_promises(rig);
 	rig_require_messages();
@@ -144,11 +144,11 @@ static void run(struct rig *rig, const struct choice *choice, const char *data,
 /* The text behind a refused DATA is not looked at where it came at once. */
 static bool ends_with_refusal(const struct rig *rig)
 {
-	const char *end = rig->said.data + rig->said.len - 2;
-	const char *lf =
-		memrchr(rig->said.data, '\n', (size_t)(end - rig->said.data));
+	const char *end = rig->f.said.data + rig->f.said.len - 2;
+	const char *lf = memrchr(
+		rig->f.said.data, '\n', (size_t)(end - rig->f.said.data));
 
-	return rig->ended && lf != NULL && lf[1] == '5';
+	return rig->f.ended && lf != NULL && lf[1] == '5';
 }
 
 /* The same in one piece and in many, where the pieces are no matter. */
@@ -165,14 +165,14 @@ static void compare(const struct choice *choice, const char *data, size_t len)
 	whole.pieces = PIECE_WHOLE;
 	run(&rig, &whole, data, len);
 	cut = ends_with_refusal(&rig);
-	said = rig.said;
-	buf_init(&rig.said, RIG_SAID_MAX);
+	said = rig.f.said;
+	buf_init(&rig.f.said, FIXTURE_SAID_MAX);
 	rig_close(&rig);
 	whole.pieces = PIECE_COMPARE;
 	run(&again, &whole, data, len);
-	FUZZ_REQUIRE(said.len == again.said.len ||
-		     (cut && said.len < again.said.len));
-	FUZZ_REQUIRE(memcmp(said.data, again.said.data, said.len) == 0);
+	FUZZ_REQUIRE(said.len == again.f.said.len ||
+		     (cut && said.len < again.f.said.len));
+	FUZZ_REQUIRE(memcmp(said.data, again.f.said.data, said.len) == 0);
 	buf_free(&said);
 	rig_close(&again);
 }

@@ -83,7 +83,7 @@ tests_fuzz_fuzz_queue_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_session_SOURCES = tests/fuzz/fuzz_session.c \
 	tests/fuzz/fake_login.c tests/fuzz/fake_login.h \
 	tests/fuzz/session_rig.c tests/fuzz/session_rig.h \
-	$(fake_journal) $(fuzz_worker) $(fuzz_main)
+	$(session_setup) $(fuzz_worker) $(fuzz_main)
 tests_fuzz_fuzz_session_CPPFLAGS = $(AM_CPPFLAGS) $(fuzz_doubles)
 tests_fuzz_fuzz_session_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_state_SOURCES = \

@@ -24,18 +24,10 @@
 
 enum {
 	REPLY_LINE_OCTETS = 512, /* RFC 5321 4.5.3.1.5 */
-	RECIPIENTS_MAX = 3,
 	SMALL_SIZE = 2000,
 	QUIET_TURNS = 2,
 	NARROW = 4096, /* the buffer towards a client that does not read */
 };
-
-static void on_gone(void *arg)
-{
-	struct rig *rig = arg;
-
-	rig->gone++;
-}
 
 /* --- set up --------------------------------------------------------------- */
 
@@ -51,64 +43,29 @@ static struct users *the_users(void)
 	return users;
 }
 
-static void set_accounts(struct rig *rig)
-{
-	static char name[] = "default", user[] = "someone@gmail.com",
-		    second[] = "second", office[] = "office@gmail.com",
-		    none[] = "";
-
-	rig->accounts[0].name = name;
-	rig->accounts[0].username = user;
-	rig->accounts[0].sender.account = user;
-	rig->accounts[0].sender.mode = SENDER_KEEP;
-	rig->accounts[1].name = second;
-	rig->accounts[1].username = office;
-	rig->accounts[1].sender.account = office;
-	rig->accounts[1].sender.mode = SENDER_AUTO;
-	rig->conf.hostname = none;
-	rig->conf.postmaster = none;
-	rig->conf.accounts = rig->accounts;
-	rig->conf.account_count = 2;
-	rig->names = (struct local_names){
-		.default_domain = none,
-		.host = rig->shared.host,
-		.postmaster = none,
-		.account = user,
-	};
-}
-
 static void set_profile(struct rig *rig)
 {
-	static char none[] = "", sender[] = "device@example.org";
+	static char sender[] = "device@example.org";
 	static const enum conf_auth auths[] = {
 		CONF_AUTH_NONE, CONF_AUTH_ANY, CONF_AUTH_USERS, CONF_AUTH_NONE};
 	static const enum conf_client_tls tls[] = {CONF_CLIENT_TLS_OFFER,
 		CONF_CLIENT_TLS_OFFER, CONF_CLIENT_TLS_REQUIRE,
 		CONF_CLIENT_TLS_NONE};
 	const struct choice *c = &rig->choice;
-	struct conf_client *p = &rig->profile;
+	struct conf_client *p = &rig->f.profile;
 
-	p->name = none;
-	p->account = none;
-	p->default_sender = none;
 	if (c->profile & WITH_STRICT)
 		p->syntax = CONF_SYNTAX_STRICT;
 	p->lf_dot = (c->profile & WITH_LF_DOT) != 0;
 	p->account_index = (c->profile & BY_SECOND_ACCOUNT) != 0;
 	if (c->profile & WITH_DEFAULTS) {
 		p->default_sender = sender;
-		rig->names.default_domain = "example.org";
+		rig->f.names.default_domain = "example.org";
 	}
 	p->messages_per_hour = c->profile & WITH_RATE ? 2 : 0;
 	p->auth = auths[c->login & 3];
 	p->tls = tls[c->login >> 2 & 3];
 	p->message_size = c->login & WITH_SMALL_SIZE ? SMALL_SIZE : 0;
-	rig->conf.clients = p;
-	rig->conf.client_count = 1;
-	rig->conf.max_clients = 10;
-	rig->conf.max_clients_per_address = 5;
-	rig->conf.max_recipients = RECIPIENTS_MAX;
-	rig->conf.client_timeout_ms = 300 * 1000;
 }
 
 static void set_journal(const struct rig *rig)
@@ -133,53 +90,37 @@ static void set_up(struct rig *rig, const struct choice *choice)
 		log_open(LOG_LEVEL_NONE, false);
 		base = event_base_new();
 	}
-	memset(rig, 0, sizeof(*rig));
 	rig->choice = *choice;
-	rig->base = base;
-	rig->fd = -1;
-	fake_reset();
+	rig->deaf = false;
+	fixture_set_up(&rig->f, base);
 	fake_handshakes = 0;
-	buf_init(&rig->said, RIG_SAID_MAX);
-	FUZZ_REQUIRE(buf_add(&rig->said, "", 0) == 0);
-	set_accounts(rig);
+	FUZZ_REQUIRE(buf_add(&rig->f.said, "", 0) == 0);
 	set_profile(rig);
 	set_journal(rig);
-	snprintf(rig->shared.host, sizeof(rig->shared.host),
-		"relay.example.org");
-	snprintf(rig->shared.id_domain, sizeof(rig->shared.id_domain),
-		"relay.example.org");
-	rig->shared.base = base;
-	rig->shared.conf = &rig->conf;
-	rig->shared.names = &rig->names;
-	rig->shared.journal = journal_new(base, NULL);
-	rig->shared.counters = &rig->counters;
-	rig->shared.relay_uid = getuid();
+	rig->f.shared.relay_uid = getuid();
 	if (choice->login >> 2 & 3)
-		rig->shared.tls = fake_tls_server();
-	rig->shared.logins = logins_new(base, the_users());
-	rig->shared.on_gone = on_gone;
-	rig->shared.arg = rig;
-	session_shared_init(&rig->shared);
+		rig->f.shared.tls = fake_tls_server();
+	rig->f.shared.logins = logins_new(base, the_users());
 }
 
 struct session *rig_session(const struct rig *rig)
 {
-	const struct client *client = TAILQ_FIRST(&rig->shared.clients.all);
+	const struct client *client = TAILQ_FIRST(&rig->f.shared.clients.all);
 
 	return client != NULL ? client->session : NULL;
 }
 
 void rig_close(struct rig *rig)
 {
-	if (rig->fd >= 0)
-		close(rig->fd);
+	if (rig->f.fd >= 0)
+		close(rig->f.fd);
 	FUZZ_REQUIRE(rig_session(rig) == NULL);
-	FUZZ_REQUIRE(rig->counters.open_sessions == 0);
-	FUZZ_REQUIRE(rig->gone == rig->counters.connections);
+	FUZZ_REQUIRE(rig->f.counters.open_sessions == 0);
+	FUZZ_REQUIRE(rig->f.gone == rig->f.counters.connections);
 	FUZZ_REQUIRE(fake_journal()->drafts == 0);
-	session_shared_free(&rig->shared);
-	journal_free(&rig->shared.journal);
-	buf_free(&rig->said);
+	session_shared_free(&rig->f.shared);
+	journal_free(&rig->f.shared.journal);
+	buf_free(&rig->f.said);
 }
 
 /* --- the connection ------------------------------------------------------- */
@@ -188,7 +129,7 @@ static void require_sane(const struct rig *rig)
 {
 	const struct session *s = rig_session(rig);
 
-	if (rig->profile.tls == CONF_CLIENT_TLS_REQUIRE &&
+	if (rig->f.profile.tls == CONF_CLIENT_TLS_REQUIRE &&
 		(rig->choice.profile & BY_SUBMIT) == 0 && fake_handshakes == 0)
 		FUZZ_REQUIRE(fake_journal()->count == 0);
 	if (s == NULL)
@@ -207,7 +148,7 @@ static void require_sane(const struct rig *rig)
 		     s->state >= SESSION_COMMIT);
 	FUZZ_REQUIRE(s->chunk.left <= s->chunk.size);
 	FUZZ_REQUIRE(s->mail.env == NULL ||
-		     s->mail.env->rcpt_count <= RECIPIENTS_MAX);
+		     s->mail.env->rcpt_count <= FIXTURE_RECIPIENTS_MAX);
 	FUZZ_REQUIRE(s->errors <= SESSION_ERRORS_MAX + 1);
 	FUZZ_REQUIRE(s->out.len <= SESSION_OUTPUT_MAX);
 	FUZZ_REQUIRE(s->held.len <= SESSION_TURN_MAX);
@@ -220,15 +161,16 @@ static bool hear(struct rig *rig)
 	bool heard = false;
 	ssize_t n;
 
-	while (!rig->ended && (n = recv(rig->fd, data, sizeof(data), 0)) != 0) {
+	while (!rig->f.ended &&
+		(n = recv(rig->f.fd, data, sizeof(data), 0)) != 0) {
 		if (n < 0) {
-			rig->ended = errno != EAGAIN;
+			rig->f.ended = errno != EAGAIN;
 			return heard;
 		}
-		FUZZ_REQUIRE(buf_add(&rig->said, data, (size_t)n) == 0);
+		FUZZ_REQUIRE(buf_add(&rig->f.said, data, (size_t)n) == 0);
 		heard = true;
 	}
-	rig->ended = true;
+	rig->f.ended = true;
 	return heard;
 }
 
@@ -245,7 +187,7 @@ void rig_turn(struct rig *rig)
 	int quiet;
 
 	for (quiet = 0; quiet < QUIET_TURNS; quiet++) {
-		event_base_loop(rig->base, EVLOOP_NONBLOCK);
+		event_base_loop(rig->f.base, EVLOOP_NONBLOCK);
 		if ((!rig->deaf && hear(rig)) || has_more(rig))
 			quiet = -1;
 	}
@@ -275,9 +217,9 @@ static void connect_client(struct rig *rig)
 	FUZZ_REQUIRE(peer_identify(&peer, fds[1],
 			     submit ? LISTENER_SUBMIT : LISTENER_SMTP,
 			     (const struct sockaddr *)&sa) == 0);
-	rig->fd = fds[0];
-	FUZZ_REQUIRE(
-		session_new(&rig->shared, fds[1], &peer, &rig->profile) == 0);
+	rig->f.fd = fds[0];
+	FUZZ_REQUIRE(session_new(&rig->f.shared, fds[1], &peer,
+			     &rig->f.profile) == 0);
 	rig_turn(rig);
 }
 
@@ -302,10 +244,10 @@ void rig_pass_time(struct rig *rig)
 
 void rig_send(struct rig *rig, const char *data, size_t len)
 {
-	ssize_t n = send(rig->fd, data, len, MSG_NOSIGNAL);
+	ssize_t n = send(rig->f.fd, data, len, MSG_NOSIGNAL);
 
 	/* what it leaves in the socket's buffer makes room in time */
-	FUZZ_REQUIRE(n == (ssize_t)len || (n < 0 && rig->ended) ||
+	FUZZ_REQUIRE(n == (ssize_t)len || (n < 0 && rig->f.ended) ||
 		     (n < 0 && (errno == EPIPE || errno == ECONNRESET)));
 	rig_turn(rig);
 }
@@ -331,11 +273,11 @@ static const char *require_line(const char *line, const char *end)
 /* Replies from this offset on. */
 unsigned rig_count_replies(const struct rig *rig, size_t from)
 {
-	const char *end = rig->said.data + rig->said.len;
+	const char *end = rig->f.said.data + rig->f.said.len;
 	const char *line, *next;
 	unsigned count = 0;
 
-	for (line = rig->said.data + from; line < end; line = next) {
+	for (line = rig->f.said.data + from; line < end; line = next) {
 		next = require_line(line, end);
 		count += line[3] == ' ';
 	}
@@ -347,16 +289,16 @@ unsigned rig_count_replies(const struct rig *rig, size_t from)
 void rig_require_promises(const struct rig *rig)
 {
 	static const char queued[] = "250 2.0.0 queued as ";
-	const char *end = rig->said.data + rig->said.len;
+	const char *end = rig->f.said.data + rig->f.said.len;
 	const struct fake_message *m = fake_journal()->messages;
-	const bool needs_login = rig->profile.auth == CONF_AUTH_USERS &&
+	const bool needs_login = rig->f.profile.auth == CONF_AUTH_USERS &&
 				 (rig->choice.profile & BY_SUBMIT) == 0;
 	bool logged_in = false;
 	const char *line, *next;
 	char line_of_id[64];
 	size_t i = 0;
 
-	for (line = rig->said.data; line < end; line = next) {
+	for (line = rig->f.said.data; line < end; line = next) {
 		next = require_line(line, end);
 		logged_in |= strncmp(line, "235 ", 4) == 0;
 		if (strncmp(line, queued, sizeof(queued) - 1) != 0)
@@ -368,9 +310,9 @@ void rig_require_promises(const struct rig *rig)
 		FUZZ_REQUIRE(strstr(m[i].envelope.data, line_of_id) != NULL);
 		i++;
 	}
-	FUZZ_REQUIRE(i <= rig->counters.accepted);
+	FUZZ_REQUIRE(i <= rig->f.counters.accepted);
 	for (; i < fake_journal()->count; i++)
-		FUZZ_REQUIRE(!m[i].told || rig->ended ||
+		FUZZ_REQUIRE(!m[i].told || rig->f.ended ||
 			     fake_journal()->result != DRAFT_DURABLE);
 }
 
@@ -405,7 +347,7 @@ void rig_require_messages(void)
 			m[i].envelope.data, m[i].envelope.len, &used, &err);
 		FUZZ_REQUIRE(env != NULL && used == m[i].envelope.len);
 		FUZZ_REQUIRE(env->rcpt_count > 0 &&
-			     env->rcpt_count <= RECIPIENTS_MAX);
+			     env->rcpt_count <= FIXTURE_RECIPIENTS_MAX);
 		FUZZ_REQUIRE(env->size == m[i].text.len);
 		envelope_free(&env);
 	}

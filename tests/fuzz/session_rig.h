@@ -6,11 +6,7 @@
 #ifndef GMRELAY_TESTS_SESSION_RIG_H
 #define GMRELAY_TESTS_SESSION_RIG_H
 
-#include "base/buf.h"
-#include "base/conf.h"
-#include "base/counters.h"
-#include "proto/local.h"
-#include "receiver/session.h"
+#include "session_fixture.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,22 +50,10 @@ struct choice {
 };
 
 struct rig {
-	struct event_base *base; /* the same for all inputs */
+	struct fixture f; /* its loop is the same for all inputs */
 	struct choice choice;
-	struct conf conf;
-	struct local_names names;
-	struct conf_account accounts[2];
-	struct conf_client profile;
-	struct receiver_counters counters;
-	struct session_shared shared;
-	int fd;
-	struct buf said;
 	bool deaf; /* the client reads nothing for now */
-	bool ended;
-	unsigned gone;
 };
-
-#define RIG_SAID_MAX ((size_t)16 * 1024 * 1024)
 
 /* A client that has connected; and what it all came to. */
 void rig_open(struct rig *rig, const struct choice *choice);

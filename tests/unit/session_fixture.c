@@ -21,65 +21,14 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
-enum { SAID_MAX = 16 * 1024 * 1024, QUIET_TURNS = 4 };
-
-static void on_gone(void *arg)
-{
-	struct fixture *f = arg;
-
-	f->gone++;
-}
+enum { QUIET_TURNS = 4 };
 
 void fixture_open(struct fixture *f)
 {
-	static char name[] = "default", user[] = "someone@gmail.com",
-		    second[] = "second", office[] = "office@gmail.com",
-		    none[] = "";
+	struct event_base *base = event_base_new();
 
-	memset(f, 0, sizeof(*f));
-	fake_reset();
-	f->fd = -1;
-	buf_init(&f->said, SAID_MAX);
-	f->accounts[0].name = name;
-	f->accounts[0].username = user;
-	f->accounts[0].sender.account = user;
-	f->accounts[0].sender.mode = SENDER_KEEP;
-	f->accounts[1].name = second;
-	f->accounts[1].username = office;
-	f->accounts[1].sender.account = office;
-	f->accounts[1].sender.mode = SENDER_AUTO;
-	f->conf.hostname = none;
-	f->conf.postmaster = none;
-	f->conf.accounts = f->accounts;
-	f->conf.account_count = 2;
-	f->profile.name = none;
-	f->profile.account = none;
-	f->profile.default_sender = none;
-	f->conf.clients = &f->profile;
-	f->conf.client_count = 1;
-	f->conf.max_clients = 10;
-	f->conf.max_clients_per_address = 5;
-	f->conf.max_recipients = 3;
-	f->conf.client_timeout_ms = 300 * 1000;
-	f->base = event_base_new();
-	assert_non_null(f->base);
-	f->shared.base = f->base;
-	f->shared.conf = &f->conf;
-	f->names = (struct local_names){
-		.default_domain = none,
-		.host = f->shared.host,
-		.postmaster = none,
-		.account = user,
-	};
-	f->shared.names = &f->names;
-	f->shared.journal = journal_new(f->base, NULL);
-	f->shared.counters = &f->counters;
-	f->shared.on_gone = on_gone;
-	f->shared.arg = f;
-	snprintf(f->shared.host, sizeof(f->shared.host), "relay.example.org");
-	snprintf(f->shared.id_domain, sizeof(f->shared.id_domain),
-		"relay.example.org");
-	session_shared_init(&f->shared);
+	assert_non_null(base);
+	fixture_set_up(f, base);
 }
 
 void fixture_close(struct fixture *f)
@@ -242,7 +191,7 @@ void fixture_expect_said(
 {
 	struct buf got;
 
-	buf_init(&got, SAID_MAX);
+	buf_init(&got, FIXTURE_SAID_MAX);
 	assert_int_equal(buf_add(&got, "", 0), 0);
 	summarize(f, &got);
 	if (strcmp(got.data, expected) != 0)

@@ -1,6 +1,6 @@
 /*
  * session_fixture.h - one session over a socket pair, on a fake journal.
- * Used by:    tests/unit/test_session*.
+ * Used by:    tests/unit/test_session and more, tests/fuzz/session_rig.
  */
 #ifndef GMRELAY_TESTS_SESSION_FIXTURE_H
 #define GMRELAY_TESTS_SESSION_FIXTURE_H
@@ -20,6 +20,9 @@
 #define RCPT "RCPT TO:<b@example.net>\r\n"
 #define TEXT "Subject: s\r\n\r\nbody\r\n.\r\n"
 
+#define FIXTURE_SAID_MAX ((size_t)16 * 1024 * 1024)
+enum { FIXTURE_RECIPIENTS_MAX = 3 };
+
 struct fixture {
 	struct event_base *base;
 	struct conf conf;
@@ -37,6 +40,9 @@ struct fixture {
 /* One fixture at a time; its session has not been greeted yet. */
 void fixture_open(struct fixture *f);
 void fixture_close(struct fixture *f);
+
+/* All of fixture_open() but the loop; there is no client and no session yet. */
+void fixture_set_up(struct fixture *f, struct event_base *base);
 
 /* A (further) client; its greeting is read and checked. */
 void fixture_connect(struct fixture *f);
