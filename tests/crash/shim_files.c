@@ -11,27 +11,20 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-int fdatasync(int fd)
-{
-	REAL(int, "fdatasync", int);
-	struct call c;
+#define DEFINE_SYNC(name, kind)                                                \
+	int name(int fd)                                                       \
+	{                                                                      \
+		REAL(int, #name, int);                                         \
+		struct call c;                                                 \
+                                                                               \
+		if (!call_begins(&c, kind))                                    \
+			return -1;                                             \
+		trace_sync(&c, fd);                                            \
+		return (int)call_ends(&c, real(fd));                           \
+	}
 
-	if (!call_begins(&c, CALL_FDATASYNC))
-		return -1;
-	trace_sync(&c, fd);
-	return (int)call_ends(&c, real(fd));
-}
-
-int fsync(int fd)
-{
-	REAL(int, "fsync", int);
-	struct call c;
-
-	if (!call_begins(&c, CALL_FSYNC))
-		return -1;
-	trace_sync(&c, fd);
-	return (int)call_ends(&c, real(fd));
-}
+DEFINE_SYNC(fdatasync, CALL_FDATASYNC)
+DEFINE_SYNC(fsync, CALL_FSYNC)
 
 #define DEFINE_PWRITE(name, offset_type)                                       \
 	ssize_t name(int fd, const void *data, size_t len, offset_type offset) \
@@ -212,23 +205,19 @@ int linkat(
 	return (int)call_ends(&c, real(from_dir, from, to_dir, to, flags));
 }
 
-int fstatvfs(int fd, struct statvfs *st)
-{
-	REAL(int, "fstatvfs", int, struct statvfs *);
-	struct call c;
+#define DEFINE_FSTATVFS(name, type)                                            \
+	int name(int fd, type *st)                                             \
+	{                                                                      \
+		REAL(int, #name, int, type *);                                 \
+		struct call c;                                                 \
+                                                                               \
+		if (!call_begins(&c, CALL_STATVFS))                            \
+			return -1;                                             \
+		return (int)call_ends(&c, real(fd, st));                       \
+	}
 
-	return call_begins(&c, CALL_STATVFS) ? (int)call_ends(&c, real(fd, st))
-					     : -1;
-}
-
-int fstatvfs64(int fd, struct statvfs64 *st)
-{
-	REAL(int, "fstatvfs64", int, struct statvfs64 *);
-	struct call c;
-
-	return call_begins(&c, CALL_STATVFS) ? (int)call_ends(&c, real(fd, st))
-					     : -1;
-}
+DEFINE_FSTATVFS(fstatvfs, struct statvfs)
+DEFINE_FSTATVFS(fstatvfs64, struct statvfs64)
 
 #define DEFINE_FSTATAT(name, type)                                             \
 	int name(int dir, const char *path, type *st, int flags)               \
