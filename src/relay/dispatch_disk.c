@@ -304,27 +304,13 @@ void dispatch_done(struct dispatch *d, struct message *m, uint64_t body)
 static int print_file(const struct envelope *env, struct content *content,
 	struct buf *out, struct err *err)
 {
-	char *to;
-	ssize_t n;
-
 	if (envelope_print(env, out) != 0)
 		return err_set(err, ERR_LIMIT, "the envelope is too long");
 	if (env->body_name != 0 || content == NULL)
 		return 0;
 	if (content_rewind(content, err) != 0)
 		return -1;
-	while (!content_at_end(content)) {
-		to = buf_reserve(out, CONTENT_CHUNK);
-		if (to == NULL)
-			return err_set(err, ERR_LIMIT,
-				"the message is too "
-				"long");
-		n = content_read(content, to, CONTENT_CHUNK, err);
-		if (n <= 0)
-			return -1;
-		out->len += (size_t)n;
-	}
-	return 0;
+	return content_read_rest(content, out, err);
 }
 
 /* A message without a body file is in memory, and the limits leave room. */

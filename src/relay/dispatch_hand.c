@@ -284,26 +284,6 @@ static int read_failed(struct dispatch *d, uint64_t id, struct envelope **env,
 	return queue_read(d->failed_fd, d->large_fd, id, env, content, err);
 }
 
-static int print_content(
-	struct content *content, struct buf *out, struct err *err)
-{
-	char *to;
-	ssize_t n;
-
-	while (!content_at_end(content)) {
-		to = buf_reserve(out, CONTENT_CHUNK);
-		if (to == NULL)
-			return err_set(err, ERR_LIMIT,
-				"the message is too "
-				"long");
-		n = content_read(content, to, CONTENT_CHUNK, err);
-		if (n <= 0)
-			return -1;
-		out->len += (size_t)n;
-	}
-	return 0;
-}
-
 /* Prints *env, with the message behind it where it has no body file. */
 static struct disk_job *file_job(struct dispatch *d, struct envelope *env,
 	struct content *content, struct err *err)
@@ -312,7 +292,7 @@ static struct disk_job *file_job(struct dispatch *d, struct envelope *env,
 
 	if (envelope_print(env, &job->file) == 0 &&
 		(env->body_name != 0 ||
-			print_content(content, &job->file, err) == 0))
+			content_read_rest(content, &job->file, err) == 0))
 		return job;
 	disk_job_free(&job);
 	return NULL;

@@ -86,19 +86,10 @@ static bool is_returnable(const struct buf *whole)
 /* All of it, or nothing where that cannot be had or returned. */
 static void read_whole(struct content *content, struct buf *whole)
 {
-	ssize_t n = 1;
-	char *to;
-
 	if (content == NULL || content_rewind(content, NULL) != 0)
 		return;
-	while (n > 0) {
-		to = buf_reserve(whole, READ_SIZE);
-		n = to != NULL ? content_read(content, to, READ_SIZE, NULL)
-			       : -1;
-		if (n > 0)
-			whole->len += (size_t)n;
-	}
-	if (n < 0 || !is_returnable(whole))
+	if (content_read_rest(content, whole, NULL) != 0 ||
+		!is_returnable(whole))
 		buf_clear(whole);
 }
 
@@ -185,7 +176,7 @@ static bool message_id_is_sane(const struct buf *id)
 void report_original_read(struct report_original *o, struct content *content)
 {
 	buf_init(&o->block, REPORT_HEADERS_MAX + READ_SIZE);
-	buf_init(&o->whole, REPORT_RETURNED_MAX + READ_SIZE);
+	buf_init(&o->whole, REPORT_RETURNED_MAX);
 	buf_init(&o->subject, REPORT_HEADERS_MAX);
 	buf_init(&o->message_id, REPORT_HEADERS_MAX);
 	read_block(content, &o->block);

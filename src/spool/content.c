@@ -132,6 +132,27 @@ ssize_t content_read(struct content *c, void *data, size_t len, struct err *err)
 	return (ssize_t)n;
 }
 
+int content_read_rest(struct content *c, struct buf *out, struct err *err)
+{
+	uint64_t left;
+	size_t want;
+	char *to;
+	ssize_t n;
+
+	while ((left = c->size - c->given) > 0) {
+		want = left < CONTENT_CHUNK ? (size_t)left : CONTENT_CHUNK;
+		to = buf_reserve(out, want);
+		if (to == NULL)
+			return err_set(
+				err, ERR_LIMIT, "the message is too long");
+		n = content_read(c, to, want, err);
+		if (n <= 0)
+			return -1;
+		out->len += (size_t)n;
+	}
+	return 0;
+}
+
 bool content_at_end(const struct content *c)
 {
 	return c->given == c->size;

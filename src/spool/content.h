@@ -39,6 +39,10 @@ uint64_t content_size(const struct content *c);
 ssize_t content_read(
 	struct content *c, void *data, size_t len, struct err *err);
 
+/* Appends all that was not read yet to out. Returns 0, -1 with err (as above,
+ * or ERR_LIMIT: out is full). */
+int content_read_rest(struct content *c, struct buf *out, struct err *err);
+
 /* True when everything was read. */
 bool content_at_end(const struct content *c);
 

@@ -129,6 +129,36 @@ static void a_file_is_read_whole_in_any_pieces(void **state)
 	}
 }
 
+/* Into a buffer that has room for just that, and into one that has not. */
+static void the_rest_is_read_at_once(void **state)
+{
+	struct setting *s = *state;
+	struct content *c;
+	struct buf out;
+	struct err err;
+	uint64_t check;
+	size_t i, at;
+	char byte;
+
+	for (i = 1; i < COUNT_OF(sizes); i++) {
+		check = put_body(s, sizes[i]);
+		c = content_of_file(s->fd, NAME, sizes[i], check, &err);
+		assert_non_null(c);
+		assert_int_equal(content_read(c, &byte, 1, &err), 1);
+		buf_init(&out, sizes[i] - 1);
+		assert_int_equal(content_read_rest(c, &out, &err), 0);
+		assert_true(content_at_end(c));
+		assert_int_equal(out.len, sizes[i] - 1);
+		for (at = 0; at < out.len; at++)
+			assert_int_equal(out.data[at], byte_at(at + 1));
+		assert_int_equal(content_rewind(c, &err), 0);
+		assert_int_equal(content_read_rest(c, &out, &err), -1);
+		assert_int_equal(err.kind, ERR_LIMIT);
+		buf_free(&out);
+		content_free(&c);
+	}
+}
+
 static void flip(const struct setting *s, size_t at)
 {
 	int fd = openat(s->fd, BODY, O_RDWR);
@@ -282,6 +312,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_DISK(a_file_is_read_whole_in_any_pieces),
+		ON_DISK(the_rest_is_read_at_once),
 		ON_DISK(the_end_comes_only_when_the_checksum_was_right),
 		ON_DISK(a_small_damaged_body_gives_nothing),
 		ON_DISK(what_is_no_body_is_refused),
