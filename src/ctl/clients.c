@@ -4,7 +4,6 @@
 #include "config.h"
 
 #include "base/util.h"
-#include "ctl/client.h"
 #include "ctl/ctl.h"
 #include "ctl/json.h"
 #include "ctl/text.h"
@@ -70,20 +69,12 @@ static void print_client(const json_t *client, int64_t now_s)
 
 enum ctl_status ctl_clients(struct ctl *ctl, const struct ctl_args *args)
 {
-	struct client *client = ctl_open(ctl);
 	json_t *answer, *list;
-	struct err err;
 	size_t i;
 
 	(void)args;
-	if (client == NULL)
+	if (ctl_call(ctl, "clients", NULL, &answer) != CTL_FINE)
 		return CTL_UNKNOWN;
-	answer = client_call(client, "clients", NULL, &err);
-	client_close(&client);
-	if (answer == NULL) {
-		ctl_complain(&err);
-		return CTL_UNKNOWN;
-	}
 	list = sorted(json_object_get(answer, "clients"));
 	if (ctl->json)
 		json_print(list);

@@ -77,6 +77,12 @@ const char *ctl_socket_path(struct ctl *ctl);
 /* Opens the control socket. Returns NULL after ctl_fail(). */
 struct client *ctl_open(struct ctl *ctl);
 
+/* Asks the daemon, with what arguments (taken over), and takes an answer of one
+ * object. Returns CTL_FINE with the answer, which is the caller's; CTL_UNKNOWN
+ * (no daemon) or CTL_TROUBLE (an error of its) after ctl_fail(). */
+enum ctl_status ctl_call(struct ctl *ctl, const char *command,
+	json_t *arguments, json_t **answer_out);
+
 /* Tells err on stderr, as one clean line. */
 void ctl_complain(const struct err *err);
 

@@ -151,6 +151,23 @@ struct client *ctl_open(struct ctl *ctl)
 	return client;
 }
 
+enum ctl_status ctl_call(struct ctl *ctl, const char *command,
+	json_t *arguments, json_t **answer_out)
+{
+	struct client *client = ctl_open(ctl);
+	struct err err;
+
+	*answer_out = NULL;
+	if (client == NULL) {
+		json_decref(arguments);
+		return CTL_UNKNOWN;
+	}
+	*answer_out = client_call(client, command, arguments, &err);
+	client_close(&client);
+	return *answer_out != NULL ? CTL_FINE
+				   : ctl_fail(ctl, CTL_TROUBLE, &err);
+}
+
 /* --- usage --------------------------------------------------------------- */
 
 static void print_command(FILE *to, const char *left, const char *help)

@@ -5,7 +5,6 @@
 
 #include "base/conf.h"
 #include "base/util.h"
-#include "ctl/client.h"
 #include "ctl/ctl.h"
 #include "ctl/json.h"
 #include "ctl/text.h"
@@ -144,18 +143,12 @@ static void print_status(const struct ctl *ctl, const json_t *status)
 
 enum ctl_status ctl_status(struct ctl *ctl, const struct ctl_args *args)
 {
-	struct client *client = ctl_open(ctl);
 	bool attention;
 	json_t *status;
-	struct err err;
 
 	(void)args;
-	if (client == NULL)
+	if (ctl_call(ctl, "status", NULL, &status) != CTL_FINE)
 		return CTL_UNKNOWN;
-	status = client_call(client, "status", NULL, &err);
-	client_close(&client);
-	if (status == NULL)
-		return ctl_fail(ctl, CTL_UNKNOWN, &err);
 	attention = needs_person(status);
 	json_object_set_new(status, "needs_person", json_boolean(attention));
 	if (ctl->json)
@@ -205,17 +198,11 @@ static void print_account_table(const struct ctl *ctl, const json_t *accounts)
 
 enum ctl_status ctl_account_list(struct ctl *ctl, const struct ctl_args *args)
 {
-	struct client *client = ctl_open(ctl);
-	json_t *status = NULL;
-	struct err err;
+	json_t *status;
 
 	(void)args;
-	if (client == NULL)
+	if (ctl_call(ctl, "status", NULL, &status) != CTL_FINE)
 		return CTL_UNKNOWN;
-	status = client_call(client, "status", NULL, &err);
-	client_close(&client);
-	if (status == NULL)
-		return ctl_fail(ctl, CTL_UNKNOWN, &err);
 	if (ctl->json)
 		json_print(json_object_get(status, "accounts"));
 	else
@@ -224,26 +211,15 @@ enum ctl_status ctl_account_list(struct ctl *ctl, const struct ctl_args *args)
 	return CTL_FINE;
 }
 
-/* The answer is the caller's, NULL after a complaint. */
-static enum ctl_status call(struct ctl *ctl, const char *command,
+/* ctl_call() for what has nothing to print but the document. */
+static enum ctl_status change(struct ctl *ctl, const char *command,
 	json_t *arguments, json_t **answer_out)
 {
-	struct client *client = ctl_open(ctl);
-	json_t *answer = NULL;
-	struct err err;
+	enum ctl_status status = ctl_call(ctl, command, arguments, answer_out);
 
-	if (client == NULL) {
-		json_decref(arguments);
-		return CTL_UNKNOWN;
-	}
-	answer = client_call(client, command, arguments, &err);
-	client_close(&client);
-	if (answer == NULL)
-		return ctl_fail(ctl, CTL_TROUBLE, &err);
-	if (ctl->json)
-		json_print(answer);
-	*answer_out = answer;
-	return CTL_FINE;
+	if (status == CTL_FINE && ctl->json)
+		json_print(*answer_out);
+	return status;
 }
 
 static enum ctl_status change_account(struct ctl *ctl,
@@ -251,7 +227,7 @@ static enum ctl_status change_account(struct ctl *ctl,
 {
 	if (args->all == (args->count > 0))
 		return ctl_misused(ctl, "name one account, or say --all");
-	return call(ctl, command,
+	return change(ctl, command,
 		args->all ? json_pack("{s:b}", "all", 1)
 			  : json_pack("{s:s}", "name", args->rest[0]),
 		answer_out);
@@ -299,8 +275,8 @@ enum ctl_status ctl_account_resume(struct ctl *ctl, const struct ctl_args *args)
 
 enum ctl_status ctl_queue_flush(struct ctl *ctl, const struct ctl_args *args)
 {
-	json_t *answer = NULL;
-	enum ctl_status status = call(ctl, "queue.flush", NULL, &answer);
+	json_t *answer;
+	enum ctl_status status = change(ctl, "queue.flush", NULL, &answer);
 
 	(void)args;
 	json_decref(answer);

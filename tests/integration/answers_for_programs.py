@@ -209,6 +209,7 @@ def too_many_clients_are_no_reason_for_a_restart(t):
     wait_for(lambda: daemon.ctl_run("status").returncode == 2, what="it full")
     t.true("too many clients" in failed(t, daemon, "status", status=2),
            "status says why")
+    failed(t, daemon, "clients", status=2)
     done = daemon.ctl_run("doctor")
     told = {x["where"]: x for x in document(t, done, "doctor")["findings"]}
     t.equal(told["daemon"]["status"], "unknown", "doctor on the daemon")
