@@ -11,7 +11,7 @@ from lib.daemon import wait_for
 from lib.faults import (FDATASYNC, FSYNC, LINK, OPEN, PWRITE, RENAME, SHORT,
                         STATVFS, UNLINK, WRITE, Faults)
 from lib.harness import main, print_comment, scenario
-from lib.mail import base64_lines, without_received
+from lib.mail import base64_lines, key_of, without_received
 from lib.smtpclient import Client, Refused, message
 
 SMALL = b"text\r\n" * 20
@@ -33,10 +33,6 @@ LIVES = [(who, body) for who in ("ok", "later", "bad")
 # itself would be wrong.
 CALLS_MAX = 60
 SERIAL = itertools.count()
-
-
-def key_of(data):
-    return re.search(rb"Message-ID: (<[^>]*>)", data)[1].decode()
 
 
 class Lives:

@@ -14,7 +14,7 @@ import time
 from lib.control import Refused
 from lib.fakegmail import Behaviour
 from lib.harness import main, scenario, wait_for
-from lib.mail import base64_lines, without_received
+from lib.mail import base64_lines, key_of, without_received
 from lib.smtpclient import message
 
 ACCOUNTS = 10
@@ -185,7 +185,7 @@ class Sent:
     def __init__(self, ident, data):
         self.ident = ident
         self.data = data
-        self.key = re.search(rb"Message-ID: (\S+)", data)[1].decode()
+        self.key = key_of(data)
 
 
 class Lane:

@@ -8,8 +8,8 @@ import time
 
 from lib.daemon import free_port
 from lib.harness import SANITIZED, main, print_comment, scenario, wait_for
-from lib.lives import Load, key_of
-from lib.mail import base64_lines, without_received
+from lib.lives import Load
+from lib.mail import base64_lines, key_of, without_received
 from lib.smtpclient import message
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "0")) or (8 if SANITIZED else 50)

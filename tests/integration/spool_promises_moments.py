@@ -2,7 +2,6 @@
 write, before a sync, between two steps. What was acknowledged arrives whole,
 once, or is told of; nothing is left lying about."""
 import os
-import re
 import threading
 import time
 
@@ -10,7 +9,7 @@ from lib.daemon import wait_for
 from lib.faults import (FDATASYNC, FSYNC, LINK, OPEN, PWRITE, RENAME, UNLINK,
                         WRITE, Faults)
 from lib.harness import main, print_comment, scenario
-from lib.mail import base64_lines, without_received
+from lib.mail import base64_lines, key_of, without_received
 from lib.smtpclient import Client, Refused, message
 
 LARGE = base64_lines(1, 200000)
@@ -48,10 +47,6 @@ IN_THE_AIR = 3
 DISK_JOBS = 16
 # One each of those that are refused, small and large.
 UNACKNOWLEDGED = 2
-
-
-def key_of(data):
-    return re.search(rb"Message-ID: (<[^>]*>)", data)[1].decode()
 
 
 class Senders:

@@ -1,11 +1,10 @@
 """A full disk: new mail is refused for now with 452, mail that is in gets on,
 and all is well again when there is room. On a small file system, as root."""
 import os
-import re
 
 from lib.daemon import wait_for
 from lib.harness import main, print_comment, scenario
-from lib.mail import base64_lines
+from lib.mail import base64_lines, key_of
 from lib.smalldisk import MIB, SmallDisk
 from lib.smtpclient import message
 
@@ -31,10 +30,6 @@ def ready(t, **settings):
         daemon.ask("queue.flush")
 
     return fake, daemon, disk, upstream_opens
-
-
-def key_of(data):
-    return re.search(rb"Message-ID: (<[^>]*>)", data)[1].decode()
 
 
 def arrivals(fake):

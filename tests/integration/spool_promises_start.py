@@ -1,7 +1,6 @@
 """A start takes up what is there: a long backlog, each message once; and what
 is damaged, truncated or not ours costs only itself, and is told."""
 import os
-import re
 import signal
 import stat
 import threading
@@ -9,7 +8,7 @@ import threading
 from lib.daemon import wait_for
 from lib.faults import LINK, Faults
 from lib.harness import SANITIZED, main, print_comment, scenario
-from lib.mail import base64_lines, without_received
+from lib.mail import base64_lines, key_of, without_received
 from lib.smtpclient import Client, message
 
 SEGMENT_SIZE = 16 * 1024 * 1024
@@ -17,10 +16,6 @@ JOURNAL_AT_REST = 4  # one in use, a spare, two in stock
 BACKLOG = 1300 if SANITIZED else 4500
 BACKLOG_BODY = base64_lines(1, 12500)
 SENDERS = 10
-
-
-def key_of(data):
-    return re.search(rb"Message-ID: (<[^>]*>)", data)[1].decode()
 
 
 def keys(fake):

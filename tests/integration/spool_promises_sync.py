@@ -9,7 +9,7 @@ import threading
 from lib.daemon import wait_for
 from lib.faults import FDATASYNC, FSYNC, PWRITE, STATVFS, WRITE, Faults
 from lib.harness import main, scenario
-from lib.mail import base64_lines
+from lib.mail import base64_lines, key_of
 from lib.smtpclient import message, stuff
 from lib.syscalls import Trace
 
@@ -24,10 +24,6 @@ def ready(t, **settings):
     faults = Faults(daemon)
     t.at_end.append(faults.clear)
     return fake, daemon.start(), faults
-
-
-def key_of(data):
-    return re.search(rb"Message-ID: (<[^>]*>)", data)[1].decode()
 
 
 def keys(fake):

@@ -15,7 +15,7 @@ import re
 import threading
 
 from .daemon import wait_for
-from .mail import base64_lines, without_received
+from .mail import base64_lines, key_of, without_received
 from .smtpclient import Refused, message
 
 SMALL = b"text\r\n" * 20
@@ -25,10 +25,6 @@ AIR_MAX = 2
 SENDERS = 4
 LIVES = [(who, body) for who in ("ok", "later", "bad")
          for body in (SMALL, LARGE)]
-
-
-def key_of(data):
-    return re.search(rb"Message-ID: (<[^>]*>)", data)[1].decode()
 
 
 class Letter:

@@ -17,6 +17,11 @@ def without_received(data):
     return split_received(data)[1]
 
 
+def key_of(data):
+    """Its Message-ID, which is its own."""
+    return re.search(rb"Message-ID: (<[^>]*>)", data)[1].decode()
+
+
 def normal_body(body):
     """Line ends as the daemon makes them: CRLF for CRLF, LF and CR..CR LF, and
     for any other CR."""
