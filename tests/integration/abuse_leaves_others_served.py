@@ -290,20 +290,25 @@ def floods_of_bad_commands(t):
     served(t, ready(t)[1], "floods of bad commands", [abuse] * 2)
 
 
-@scenario
-def a_thousand_messages_half_way(t):
-    """None of them is idle; the client that has most of all goes first."""
+def half_way(count, text):
+    """So many messages whose client sends this of them, and stays."""
     def abuse(address, tell):
         socks = []
-        for i in range(MANY):
-            sock = in_data(address)
-            sock.sendall(b"Subject: half\r\n\r\n" + b"x" * 60 + b"\r\n")
-            socks.append(sock)
+        for _ in range(count):
+            socks.append(in_data(address))
+            socks[-1].sendall(text)
         tell()
         wait_for_ever()
 
+    return abuse
+
+
+@scenario
+def a_thousand_messages_half_way(t):
+    """None of them is idle; the client that has most of all goes first."""
     fake, daemon = ready(t)
-    served(t, daemon, "1000 messages half-way", [abuse])
+    served(t, daemon, "1000 messages half-way", [
+        half_way(MANY, b"Subject: half\r\n\r\n" + b"x" * 60 + b"\r\n")])
     daemon.wait_queue_empty()
     t.equal([x for x in fake.messages if x.header("Subject") == ["half"]], [],
             "half messages upstream")
@@ -339,15 +344,7 @@ def texts_of_line_ends_alone(t):
 @scenario
 def headers_and_recipients_without_end(t):
     """What one client may have, a thousand may not have at once."""
-    def headers(address, tell):
-        field = b"X-Field: " + b"y" * 900 + b"\r\n"
-        socks = []
-        for _ in range(MANY // 2):
-            sock = in_data(address)
-            sock.sendall(field * 560)
-            socks.append(sock)
-        tell()
-        wait_for_ever()
+    field = b"X-Field: " + b"y" * 900 + b"\r\n"
 
     def recipients(address, tell):
         flight = b"MAIL FROM:<a@example.org>\r\n" + b"".join(
@@ -367,28 +364,21 @@ def headers_and_recipients_without_end(t):
 
     _, daemon = ready(t)
     served(t, daemon, "500 large headers, 250000 recipients",
-           [headers, recipients], MEMORY_TRANSACTIONS_KB)
+           [half_way(MANY // 2, field * 560), recipients],
+           MEMORY_TRANSACTIONS_KB)
     # when that is over there is room again, for one who has a use for it
     with Client(("127.0.0.1", daemon.port)) as client:
         client.ehlo()
         t.wait_for(lambda: client.mail(
             "a@example.org", ["p%d@example.net" % i for i in range(100)],
-            message(extra=(b"X-Field: " + b"y" * 900 + b"\r\n") * 500)
+            message(extra=field * 500)
         ).code == 250, 30, "a large header is taken")
 
 
 @scenario
 def large_messages_half_way(t):
-    def abuse(address, tell):
-        socks = []
-        for _ in range(60):
-            sock = in_data(address)
-            sock.sendall(b"Subject: half\r\n\r\n" + (b"x" * 76 + b"\r\n") * 2000)
-            socks.append(sock)
-        tell()
-        wait_for_ever()
-
-    served(t, ready(t)[1], "60 large messages half-way", [abuse])
+    served(t, ready(t)[1], "60 large messages half-way", [
+        half_way(60, b"Subject: half\r\n\r\n" + (b"x" * 76 + b"\r\n") * 2000)])
 
 
 if __name__ == "__main__":
