@@ -2,11 +2,10 @@
 a message needs that comes alone; where many come at once fewer are needed, so
 a slow or busy machine stays below it too."""
 import re
-import signal
-import subprocess
 
 from lib import bench
 from lib.harness import SANITIZED, main, print_comment, scenario
+from lib.syscalls import Strace
 
 ROW = re.compile(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", re.M)
 
@@ -53,26 +52,11 @@ DELIVER_LARGE = {"pread64": 4 + LARGE // TLS_RECORD,
                  "fsync": 2, "fdatasync": 2}
 
 
-class Count:
-    """The system calls of a process and its threads, until end()."""
+class Count(Strace):
+    """How many calls of each name there are, until end()."""
 
     def __init__(self, t, pid):
-        t.need("strace")
-        self.file = t.path("calls.%d" % pid)
-        self.process = subprocess.Popen(
-            ["strace", "-c", "-f", "-o", self.file, "-p", str(pid)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True)
-        t.at_end.append(self.stop)
-        first = self.process.stderr.readline()
-        if "attached" not in first:
-            t.skip("strace may not look: %s" % first.strip())
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-        self.process.wait(20)
-        self.process.stderr.close()
+        super().__init__(t, pid, "-c")
 
     def end(self):
         self.stop()

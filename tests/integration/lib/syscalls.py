@@ -67,27 +67,35 @@ def parse(lines):
     return calls
 
 
-class Trace:
-    """From now until end(). Skips the scenario where it is not allowed."""
+class Strace:
+    """strace of a process and its threads, from now until stop(). Skips the
+    scenario where it is not allowed."""
 
-    def __init__(self, t, pid, names):
+    def __init__(self, t, pid, *options):
         t.need("strace")
         self.file = t.path("strace.%d" % pid)
         self.process = subprocess.Popen(
-            ["strace", "-f", "-y", "-s", str(STRING_MAX), "-o", self.file,
-             "-e", "trace=" + ",".join(names), "-p", str(pid)],
+            ["strace", "-f", "-o", self.file, *options, "-p", str(pid)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True)
-        t.at_end.append(self._stop)
+        t.at_end.append(self.stop)
         first = self.process.stderr.readline()
         if "attached" not in first:
             t.skip("strace may not look: %s" % first.strip())
 
-    def _stop(self):
+    def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         self.process.wait(20)
         self.process.stderr.close()
+
+
+class Trace(Strace):
+    """The calls of these names, until end()."""
+
+    def __init__(self, t, pid, names):
+        super().__init__(t, pid, "-y", "-s", str(STRING_MAX), "-e",
+                         "trace=" + ",".join(names))
 
     def wait_for_text(self, text, deadline=20):
         def written():
@@ -98,6 +106,6 @@ class Trace:
 
     def end(self):
         """Lets the process go; returns its calls."""
-        self._stop()
+        self.stop()
         with open(self.file, errors="replace") as file:
             return parse(file.read().split("\n"))
