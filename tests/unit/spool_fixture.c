@@ -111,6 +111,29 @@ void rig_close(struct rig *rig)
 	assert_int_equal(rmdir(rig->dir), 0);
 }
 
+int rig_setup(void **state)
+{
+	static struct rig rig;
+
+	rig_open(&rig);
+	*state = &rig;
+	return 0;
+}
+
+int rig_setup_started(void **state)
+{
+	rig_setup(state);
+	rig_start(*state);
+	io_forget();
+	return 0;
+}
+
+int rig_teardown(void **state)
+{
+	rig_close(*state);
+	return 0;
+}
+
 /* --- the halves ----------------------------------------------------------- */
 
 void rig_start_receiver(struct rig *rig)

@@ -78,6 +78,11 @@ struct rig {
 void rig_open(struct rig *rig);
 void rig_close(struct rig *rig);
 
+/* For each test: an empty spool, or all of it started; and its end. */
+int rig_setup(void **state);
+int rig_setup_started(void **state);
+int rig_teardown(void **state);
+
 void rig_start_receiver(struct rig *rig);
 void rig_start_relay(struct rig *rig);
 /* As the parent does: a new pair of sockets for those who live. */
@@ -137,5 +142,16 @@ size_t rig_record(
 /* Starts a relay over what is there, told that no receiver lives, and lets it
  * read everything. */
 void rig_recover(struct rig *rig);
+/* The records that a new relay finds; then it dies. */
+static inline size_t rig_count_after_start(struct rig *rig)
+{
+	size_t count;
+
+	rig_forget_found(rig);
+	rig_recover(rig);
+	count = rig->found_count;
+	rig_kill_relay(rig);
+	return count;
+}
 
 #endif

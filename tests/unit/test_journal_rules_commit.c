@@ -15,23 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static int setup(void **state)
-{
-	static struct rig rig;
-
-	rig_open(&rig);
-	rig_start(&rig);
-	io_forget();
-	*state = &rig;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_close(*state);
-	return 0;
-}
-
 static void an_acknowledgement_comes_after_the_sync_that_covers_it(void **state)
 {
 	struct rig *rig = *state;
@@ -369,7 +352,8 @@ static void what_fits_no_record_gets_no_room(void **state)
 	rig_must_end(rig, 1000, DRAFT_DURABLE);
 }
 
-#define RULE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define RULE(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, rig_setup_started, rig_teardown)
 
 int main(void)
 {

@@ -17,21 +17,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int setup(void **state)
-{
-	static struct rig rig;
-
-	rig_open(&rig);
-	*state = &rig;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_close(*state);
-	return 0;
-}
-
 /* --- a receiver played by the test ---------------------------------------- */
 
 struct enemy {
@@ -392,7 +377,8 @@ static void heads_that_lie_do_not_hold_up_the_relay(void **state)
 	enemy_close(&e);
 }
 
-#define RULE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define RULE(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
 {

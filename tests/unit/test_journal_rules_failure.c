@@ -15,23 +15,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int setup(void **state)
-{
-	static struct rig rig;
-
-	rig_open(&rig);
-	rig_start(&rig);
-	io_forget();
-	*state = &rig;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_close(*state);
-	return 0;
-}
-
 /* The i-th write to a segment's file since io_forget(). */
 static const struct io_op *journal_write_at(size_t number)
 {
@@ -320,7 +303,8 @@ static void a_segment_that_somebody_removed_is_made_up_for(void **state)
 	rig_must_find(rig, p);
 }
 
-#define RULE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define RULE(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, rig_setup_started, rig_teardown)
 
 int main(void)
 {

@@ -18,21 +18,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int setup(void **state)
-{
-	static struct rig rig;
-
-	rig_open(&rig);
-	*state = &rig;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_close(*state);
-	return 0;
-}
-
 static void a_hand_over_is_write_only_and_the_relay_keeps_no_copy(void **state)
 {
 	struct rig *rig = *state;
@@ -557,7 +542,8 @@ static void a_link_that_ends_while_both_live_is_lost(void **state)
 	outwait_the_end(rig);
 }
 
-#define RULE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define RULE(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
 {

@@ -24,34 +24,15 @@ enum { RECORDS = 20 };
 /* A dead receiver's segment with some records. */
 static int setup(void **state)
 {
-	static struct rig rig;
 	uint64_t at = 0, id;
 	int fd;
 
-	rig_open(&rig);
-	fd = rig_make_segment(&rig, 7, KEY);
+	rig_setup(state);
+	fd = rig_make_segment(*state, 7, KEY);
 	for (id = 1; id <= RECORDS; id++)
 		at = rig_put_record(fd, KEY, at, id, 1000);
 	close(fd);
-	*state = &rig;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_close(*state);
-	return 0;
-}
-
-static size_t count_after_start(struct rig *rig)
-{
-	size_t count;
-
-	rig_forget_found(rig);
-	rig_recover(rig);
-	count = rig->found_count;
-	rig_kill_relay(rig);
-	return count;
 }
 
 static void a_mark_is_written_at_once_and_synced_within_a_second(void **state)
@@ -140,7 +121,7 @@ static void a_mark_that_cannot_be_written_is_tried_again(void **state)
 	}
 	rig_settle(rig);
 	rig_kill_relay(rig);
-	assert_int_equal(count_after_start(rig), RECORDS - 2);
+	assert_int_equal(rig_count_after_start(rig), RECORDS - 2);
 }
 
 /* One file that takes no marks does not keep those of another. */
@@ -190,7 +171,7 @@ static void a_failed_sync_of_marks_is_not_told_as_done(void **state)
 	assert_int_equal(io_tally(IO_WRITE, DONE), 2);
 	assert_int_equal(io_tally(IO_SYNCED, DONE), 1);
 	rig_kill_relay(rig);
-	assert_int_equal(count_after_start(rig), RECORDS - 2);
+	assert_int_equal(rig_count_after_start(rig), RECORDS - 2);
 }
 
 static void a_failed_sync_of_the_directory_is_made_up_for(void **state)
@@ -260,7 +241,7 @@ static void a_marks_torn_tail_is_written_over(void **state)
 		rig_mark(rig, &rig->found[0]);
 		rig_kill_relay(rig);
 	}
-	assert_int_equal(count_after_start(rig), RECORDS - 4);
+	assert_int_equal(rig_count_after_start(rig), RECORDS - 4);
 }
 
 static void what_is_no_mark_under_this_key_marks_nothing(void **state)
@@ -276,11 +257,11 @@ static void what_is_no_mark_under_this_key_marks_nothing(void **state)
 	put_marks(rig, mark, sizeof(mark));
 	journal_mark_write(mark, KEY, 8); /* no record there */
 	put_marks(rig, mark, sizeof(mark));
-	assert_int_equal(count_after_start(rig), RECORDS);
+	assert_int_equal(rig_count_after_start(rig), RECORDS);
 	journal_mark_write(mark, KEY, 0);
 	put_marks(rig, mark, sizeof(mark));
 	put_marks(rig, mark, sizeof(mark)); /* twice is once */
-	assert_int_equal(count_after_start(rig), RECORDS - 1);
+	assert_int_equal(rig_count_after_start(rig), RECORDS - 1);
 }
 
 static void marks_without_their_segment_are_removed_in_time(void **state)
@@ -325,7 +306,7 @@ static void a_segment_that_cannot_go_keeps_its_marks(void **state)
 	io_fail(IO_UNLINK, NAME, EIO, 100);
 	io_fail(IO_RENAME, "journal/", EIO, 100);
 	for (i = 0; i < 3; i++)
-		assert_int_equal(count_after_start(rig), MORE);
+		assert_int_equal(rig_count_after_start(rig), MORE);
 	assert_true(rig_exists(rig, NAME));
 	assert_true(rig_exists(rig, DONE));
 }
@@ -410,7 +391,7 @@ static void an_end_leaves_nothing_behind_in_memory(void **state)
 	io_fail(IO_SYNC, ".done", EIO, 1);
 }
 
-#define RULE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define RULE(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 
 int main(void)
 {

@@ -24,33 +24,6 @@
 
 enum { CUT = 512 };
 
-static int setup(void **state)
-{
-	static struct rig rig;
-
-	rig_open(&rig);
-	*state = &rig;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_close(*state);
-	return 0;
-}
-
-/* Looks at the spool as a new relay does, and forgets all again. */
-static size_t count_after_start(struct rig *rig)
-{
-	size_t count;
-
-	rig_forget_found(rig);
-	rig_recover(rig);
-	count = rig->found_count;
-	rig_kill_relay(rig);
-	return count;
-}
-
 /* It stays there for the next look. */
 static int keep_one(struct rig *rig)
 {
@@ -82,18 +55,18 @@ static void a_record_counts_only_with_the_right_key_offset_and_checksum(
 
 	rig_put_record(fd, KEY, 8192, 1, 1000);
 	rig_put_record(fd, KEY, 16384, 2, 1000);
-	assert_int_equal(count_after_start(rig), 3);
+	assert_int_equal(rig_count_after_start(rig), 3);
 	for (i = 0; i < COUNT_OF(damages); i++) {
 		off_t at = 8192 + (off_t)damages[i].at;
 
 		assert_int_equal(pread_full(fd, &byte, 1, at), 1);
 		byte ^= damages[i].flip;
 		assert_int_equal(pwrite_full(fd, &byte, 1, at), 0);
-		assert_int_equal(count_after_start(rig), 2);
+		assert_int_equal(rig_count_after_start(rig), 2);
 		byte ^= damages[i].flip;
 		assert_int_equal(pwrite_full(fd, &byte, 1, at), 0);
 	}
-	assert_int_equal(count_after_start(rig), 3);
+	assert_int_equal(rig_count_after_start(rig), 3);
 	close(fd);
 }
 
@@ -109,7 +82,7 @@ static void a_record_moved_or_copied_does_not_count(void **state)
 	assert_int_equal(pwrite_full(fd, record, length, 8200), 0);
 	other = rig_make_segment(rig, NUMBER + 1, KEY + 1);
 	assert_int_equal(pwrite_full(other, record, length, 8192), 0);
-	assert_int_equal(count_after_start(rig), 1);
+	assert_int_equal(rig_count_after_start(rig), 1);
 	close(fd);
 	close(other);
 }
@@ -123,7 +96,7 @@ static void try_cut(struct rig *rig, int fd, const char *record, size_t length,
 	memset(noise, old_data ? 0xa5 : 0, sizeof(noise));
 	assert_int_equal(pwrite_full(fd, noise, sizeof(noise), (off_t)at), 0);
 	assert_int_equal(pwrite_full(fd, record, cut, (off_t)at), 0);
-	assert_int_equal(count_after_start(rig), cut == length ? 2 : 1);
+	assert_int_equal(rig_count_after_start(rig), cut == length ? 2 : 1);
 }
 
 static void a_torn_tail_does_not_count_wherever_it_is_torn(void **state)
@@ -155,7 +128,7 @@ static void a_record_with_a_missing_sector_does_not_count(void **state)
 		assert_int_equal(pwrite_full(fd, record, length, 8192), 0);
 		assert_int_equal(
 			pwrite_full(fd, noise, CUT, 8192 + (off_t)hole), 0);
-		assert_int_equal(count_after_start(rig), 1);
+		assert_int_equal(rig_count_after_start(rig), 1);
 	}
 	close(fd);
 }
@@ -170,7 +143,7 @@ static void old_records_of_a_reused_segment_do_not_count(void **state)
 	for (i = 0; i < 100; i++)
 		at = rig_put_record(fd, KEY - 1, at, (uint64_t)i + 1, 3000);
 	rig_put_record(fd, KEY, 0, 1, 2000);
-	assert_int_equal(count_after_start(rig), 2);
+	assert_int_equal(rig_count_after_start(rig), 2);
 	close(fd);
 }
 
@@ -199,7 +172,7 @@ static void a_clients_bytes_cannot_pass_for_a_record(void **state)
 	assert_int_equal(rig->found_count, 1);
 	rig_kill_receiver(rig);
 	rig_kill_relay(rig);
-	assert_int_equal(count_after_start(rig), 1);
+	assert_int_equal(rig_count_after_start(rig), 1);
 }
 
 /* Nor with the key, as long as it does not know where it stands. */
@@ -215,7 +188,7 @@ static void a_record_inside_a_record_does_not_count(void **state)
 	memcpy(outer + 1024, inner, sizeof(inner));
 	journal_head_write(outer, KEY, 0, (uint32_t)length, 1);
 	assert_int_equal(pwrite_full(fd, outer, length, 0), 0);
-	assert_int_equal(count_after_start(rig), 2);
+	assert_int_equal(rig_count_after_start(rig), 2);
 	close(fd);
 }
 
@@ -241,7 +214,7 @@ static void damage_costs_only_what_it_hit(void **state)
 		pwrite_full(fd, noise, sizeof(noise), (off_t)at[21] - 700), 0);
 	/* the last one there is */
 	assert_int_equal(pwrite_full(fd, noise, 1, (off_t)at[COUNT] - 30), 0);
-	assert_int_equal(count_after_start(rig), 1 + COUNT - 5);
+	assert_int_equal(rig_count_after_start(rig), 1 + COUNT - 5);
 	close(fd);
 }
 
@@ -288,7 +261,7 @@ static void the_largest_record_is_found(void **state)
 		pwrite_full(fd, record.data, JOURNAL_RECORD_MAX, (off_t)next),
 		0);
 	rig_put_record(fd, KEY, next + JOURNAL_RECORD_MAX, 3, 1000);
-	assert_int_equal(count_after_start(rig), 3);
+	assert_int_equal(rig_count_after_start(rig), 3);
 	buf_free(&record);
 	close(fd);
 }
@@ -303,13 +276,13 @@ static void a_segment_cut_short_is_read_as_far_as_it_goes(void **state)
 	at = rig_put_record(fd, KEY, at, 2, 300001);
 	rig_put_record(fd, KEY, at, 3, 9000);
 	assert_int_equal(ftruncate(fd, (off_t)at + 5001), 0);
-	assert_int_equal(count_after_start(rig), 2);
+	assert_int_equal(rig_count_after_start(rig), 2);
 	/* what is left of a damaged one hides none behind it */
 	at = rig_put_record(fd, KEY, 0, 1, 1000);
 	assert_int_equal(pwrite_full(fd, "\xff\xff\x7f", 3, (off_t)at + 16), 0);
 	at = rig_put_record(fd, KEY, at + 400000, 4, 9000);
 	assert_int_equal(ftruncate(fd, (off_t)at), 0);
-	assert_int_equal(count_after_start(rig), 2);
+	assert_int_equal(rig_count_after_start(rig), 2);
 	close(fd);
 }
 
@@ -409,7 +382,7 @@ static void a_segment_that_cannot_be_read_keeps_everything(
 	assert_true(rig_exists(rig, NAME));
 	io_fail(kind, "journal/0000000000000007.1", 0, 0);
 	rig_kill_relay(rig);
-	assert_int_equal(count_after_start(rig), 2);
+	assert_int_equal(rig_count_after_start(rig), 2);
 	close(fd);
 }
 
@@ -543,7 +516,8 @@ static void a_start_without_its_directories_fails_with_words(void **state)
 	assert_non_null(strstr(err.text, "syncing"));
 }
 
-#define RULE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define RULE(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
 {
