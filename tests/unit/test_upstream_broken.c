@@ -63,7 +63,7 @@ static void run_rows(struct fixture *f, const struct row *rows, size_t n,
 	size_t i, j;
 
 	for (i = 0; i < n; i++) {
-		f->added = f->given = f->finished = 0;
+		fixture_forget(f);
 		for (j = 0; j < count; j++)
 			fixture_add(f, size > 0 ? NULL : "x\r\n", size, one);
 		fixture_run(f, FAKE_CERT_GOOD, rows[i].script);
@@ -77,13 +77,7 @@ static void run_rows(struct fixture *f, const struct row *rows, size_t n,
 		for (j = 0; j + 1 < count; j++)
 			fixture_assert_outcome(
 				f->deliveries[j], OUTCOME_DELIVERED);
-		for (j = 0; j < count; j++) {
-			free(f->deliveries[j]->content);
-			free(f->deliveries[j]->rcpts);
-			free(f->deliveries[j]);
-		}
 	}
-	f->added = 0;
 }
 
 #define BACK_OFF  ACTION_BACK_OFF, PAUSE_NONE
@@ -260,7 +254,7 @@ static void test_lost_while_ready(void **state)
 
 	f->stay = true;
 	run_rows(f, rows, COUNT_OF(rows), 1, 0);
-	f->given = f->finished = 0;
+	fixture_forget(f);
 	for (i = 0; i < COUNT_OF(fresh); i++) {
 		fixture_run(f, FAKE_CERT_GOOD, fresh[i]);
 		fixture_assert_trouble(f, PHASE_READY, BACK_OFF);
@@ -360,7 +354,7 @@ static void test_damaged_in_data(void **state)
 	int i;
 
 	for (i = 0; i < 4; i++) {
-		f->added = f->given = f->finished = 0;
+		fixture_forget(f);
 		d = fixture_add(f, NULL, 1000000, one);
 		if (i < 2)
 			d->content->damaged_at = 500000;
@@ -376,11 +370,7 @@ static void test_damaged_in_data(void **state)
 		assert_true(f->server.body.len < 1000000);
 		assert_null(memmem(f->server.body.data, f->server.body.len,
 			"\r\n.\r\n", 5));
-		free(d->content);
-		free(d->rcpts);
-		free(d);
 	}
-	f->added = 0;
 }
 
 /* Found before anything was sent: the connection carries the next message. */

@@ -107,7 +107,7 @@ static void test_all_recipients_refused(void **state)
 
 	f->account.messages_per_connection = 3;
 	for (i = 0; i < COUNT_OF(scripts); i++) {
-		f->added = f->given = f->finished = 0;
+		fixture_forget(f);
 		d = fixture_add(f, "x\r\n", 0, two);
 		next = fixture_add(f, "x\r\n", 0, one);
 		fixture_run(f, FAKE_CERT_GOOD, scripts[i]);
@@ -118,14 +118,7 @@ static void test_all_recipients_refused(void **state)
 		assert_string_equal(d->rcpts[1].reply.text, "no b");
 		fixture_assert_outcome(next, OUTCOME_RETRY);
 		assert_false(d->in_doubt);
-		free(d->content);
-		free(d->rcpts);
-		free(d);
-		free(next->content);
-		free(next->rcpts);
-		free(next);
 	}
-	f->added = 0;
 }
 
 /* A further transaction at once only if this one got anywhere. */
@@ -170,7 +163,7 @@ static void test_mail_refused(void **state)
 				"BYTES 3", reply, ECHOES, RESET_TX, GOODBYE),
 		};
 
-		f->given = f->finished = f->added = 0;
+		fixture_forget(f);
 		d = fixture_add(f, "x\r\n", 0, one);
 		fixture_run(f, FAKE_CERT_GOOD, scripts[i % 3]);
 		fixture_assert_fine(f);
@@ -178,11 +171,7 @@ static void test_mail_refused(void **state)
 		assert_string_equal(
 			d->rcpts[0].reply.text, reply + strlen("S 552 5.3.4 "));
 		assert_false(d->in_doubt);
-		free(d->content);
-		free(d->rcpts);
-		free(d);
 	}
-	f->added = 0;
 }
 
 /* RCPT taken after a refused MAIL, and 354: no way back but to hang up. */
@@ -232,7 +221,7 @@ static void test_final_refused(void **state)
 				"S 354 go", "DATA", TAKEN, GOODBYE),
 		};
 
-		f->given = f->finished = f->added = 0;
+		fixture_forget(f);
 		d = fixture_add(f, "x\r\n", 0, two);
 		next = fixture_add(f, "x\r\n", 0, one);
 		fixture_run(f, FAKE_CERT_GOOD, scripts[i % 3]);
@@ -241,14 +230,7 @@ static void test_final_refused(void **state)
 		assert_int_equal(d->rcpts[1].outcome, OUTCOME_FAIL);
 		assert_string_equal(d->rcpts[1].reply.text, "b");
 		fixture_assert_outcome(next, OUTCOME_DELIVERED);
-		free(d->content);
-		free(d->rcpts);
-		free(d);
-		free(next->content);
-		free(next->rcpts);
-		free(next);
 	}
-	f->added = 0;
 }
 
 /* --- the account --- */

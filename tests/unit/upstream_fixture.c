@@ -103,13 +103,8 @@ int fixture_teardown(void **state)
 {
 	struct fixture *f = *state;
 	struct credential *credential;
-	size_t i;
 
-	for (i = 0; i < f->added; i++) {
-		free(f->deliveries[i]->content);
-		free(f->deliveries[i]->rcpts);
-		free(f->deliveries[i]);
-	}
+	fixture_forget(f);
 	/* freed bufferevents go with the next turn of the loop */
 	event_base_loop(f->base, EVLOOP_NONBLOCK);
 	event_base_free(f->base);
@@ -252,6 +247,18 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	event_add(f->watch, &soon);
+}
+
+void fixture_forget(struct fixture *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->added; i++) {
+		free(f->deliveries[i]->content);
+		free(f->deliveries[i]->rcpts);
+		free(f->deliveries[i]);
+	}
+	f->added = f->given = f->finished = 0;
 }
 
 void fixture_run(

@@ -99,6 +99,9 @@ int fixture_teardown(void **state);
 struct delivery *fixture_add(struct fixture *f, const char *text, size_t size,
 	const char *const *rcpts);
 
+/* Frees those that were added, for others. */
+void fixture_forget(struct fixture *f);
+
 /* Plays the script against a connection and checks that it was played to its
  * end and that every delivery that was given came back. */
 void fixture_run(
