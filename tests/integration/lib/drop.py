@@ -30,8 +30,11 @@ def subjects(fake):
     return sorted(x.header("Subject")[0] for x in fake.messages)
 
 
-def put(sendmail, name, data, uid=USER_UID, mode=0o640):
-    """A file as the holder of the group could make it."""
+def put(sendmail, name, data, uid=None, mode=0o640):
+    """A file as the holder of the group could make it: for a user, which
+    without root can be ourselves alone."""
+    if uid is None:
+        uid = USER_UID if os.geteuid() == 0 else os.geteuid()
     path = os.path.join(sendmail.drop, name)
     temporary = path + ".new"
     with open(temporary, "wb") as out:
