@@ -217,6 +217,8 @@ libgmrelay_a_SOURCES = \
 	src/relay/drop_file.h \
 	src/relay/drop_internal.h \
 	src/relay/drop_send.c \
+	src/relay/drop_wait.c \
+	src/relay/drop_wait.h \
 	src/relay/gmail.c \
 	src/relay/gmail.h \
 	src/relay/ledger.c \

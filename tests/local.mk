@@ -37,6 +37,7 @@ unit_tests = \
 	tests/unit/test_ctl_text \
 	tests/unit/test_dispatch_disk \
 	tests/unit/test_drop_format \
+	tests/unit/test_drop_wait \
 	tests/unit/test_dsn \
 	tests/unit/test_envelope \
 	tests/unit/test_err \

@@ -15,6 +15,7 @@
 #include "base/util.h"
 #include "base/worker.h"
 #include "relay/drop_file.h"
+#include "relay/drop_wait.h"
 
 #include <event2/event.h>
 
@@ -39,12 +40,12 @@ struct drop {
 	struct worker_job job;
 	struct drop_look look; /* the thread's while running */
 	bool running;
-	bool again;   /* something came meanwhile */
-	bool waiting; /* so far in this pass through the directory */
+	bool again;     /* something came meanwhile */
+	bool shut;      /* nothing is taken; so far in this pass */
+	bool shut_told; /* and was said before */
 	bool draining;
-	bool waiting_told;
 	bool waited;  /* this look is the one that the timer was for */
-	int delay_ms; /* 0: the receiver takes what comes */
+	int delay_ms; /* while nothing is taken; else 0 */
 };
 
 /* --- what came out -------------------------------------------------------- */
@@ -78,21 +79,15 @@ static void log_outcome(struct drop *d, const struct drop_outcome *o)
 			name.text);
 		break;
 	default:
-		if (!d->waiting_told)
+		if (!o->told && !(o->fate == DROP_UNREACHABLE && d->shut_told))
 			log_warn("drop-waits file=%s uid=%u reason=%s",
 				name.text, uid, why.text);
-		d->waiting_told = true;
 		break;
 	}
 }
 
-static bool is_waiting(const struct drop_outcome *o)
-{
-	return o->fate == DROP_LATER || o->fate == DROP_UNREACHABLE ||
-	       o->fate == DROP_UNREADABLE;
-}
-
-/* Goes through the outcomes. */
+/* Goes through the outcomes: a receiver that took something, or a pass without
+ * trouble, begins the waits anew. */
 static void judge(struct drop *d)
 {
 	bool progress = false;
@@ -100,13 +95,12 @@ static void judge(struct drop *d)
 
 	for (i = 0; i < d->look.count; i++) {
 		log_outcome(d, &d->look.outcomes[i]);
-		d->waiting |= is_waiting(&d->look.outcomes[i]);
+		d->shut |= d->look.outcomes[i].fate == DROP_UNREACHABLE;
 		progress |= d->look.outcomes[i].fate == DROP_TAKEN;
 	}
-	if (progress || !d->waiting)
+	if (progress || !d->shut)
 		d->delay_ms = 0;
-	if (progress)
-		d->waiting_told = false;
+	d->shut_told = d->shut;
 }
 
 static void wait_a_while(struct drop *d)
@@ -149,7 +143,7 @@ static void look(struct drop *d)
 	d->again = d->running;
 	if (d->running || d->draining)
 		return;
-	d->waiting = false;
+	d->shut = false;
 	if (d->worker == NULL)
 		d->worker = worker_new(d->base, "gm-drop", &err);
 	if (d->worker == NULL) {
@@ -159,6 +153,20 @@ static void look(struct drop *d)
 	}
 	event_del(d->timer);
 	submit(d);
+}
+
+/* Until it is time for another look. */
+static void rest(struct drop *d)
+{
+	const int64_t now = clock_boot_ms(), next = d->look.next_ms;
+
+	if (d->shut)
+		wait_a_while(d);
+	else if (next != DROP_WAITS_NEVER)
+		loop_after(d->timer, next > now ? next - now : 0);
+	else
+		/* on the loop's next turn: the thread is not ended from here */
+		event_active(d->timer, 0, 0);
 }
 
 static void done(struct worker_job *job)
@@ -173,11 +181,8 @@ static void done(struct worker_job *job)
 		submit(d);
 	else if (d->again)
 		look(d);
-	else if (d->waiting)
-		wait_a_while(d);
 	else
-		/* on the loop's next turn: the thread is not ended from here */
-		event_active(d->timer, 0, 0);
+		rest(d);
 }
 
 /* Time to look again; or, without a time-out, to end the idle thread. */

@@ -19,11 +19,6 @@ struct drop;
 struct event_base;
 struct role;
 
-/* How long mail waits in drop/ that the receiver does not take for now: the
- * first time, doubling up to the second. */
-#define DROP_DELAY_FIRST_MS 5000
-#define DROP_DELAY_MAX_MS   (5 * 60 * 1000)
-
 /* Begins to look after SPOOL/drop/, whose directory is below spool_fd. Returns
  * NULL with err. */
 struct drop *drop_new(struct event_base *base, const struct role *role,

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/util.h"
+#include "relay/drop_wait.h"
 #include "relay/report_cap.h"
 
 #include <errno.h>
@@ -237,7 +238,7 @@ static void take(
 	if (err.kind == ERR_NONE)
 		hand_in(look, &mail, out);
 	else if (wait)
-		out->fate = DROP_UNREADABLE;
+		out->fate = DROP_LATER;
 	else
 		set_aside(look, name, out);
 	if (mail.fd >= 0)
@@ -252,6 +253,7 @@ void drop_look_init(struct drop_look *look)
 	memset(look, 0, sizeof(*look));
 	pthread_mutex_init(&look->mutex, NULL);
 	look->cap = report_cap_new();
+	look->waits = drop_waits_new();
 	look->connection = -1;
 	look->dir_fd = -1;
 }
@@ -262,6 +264,7 @@ void drop_look_free(struct drop_look *look)
 		closedir(look->dir);
 	look->dir = NULL;
 	report_cap_free(&look->cap);
+	drop_waits_free(&look->waits);
 	pthread_mutex_destroy(&look->mutex);
 }
 
@@ -338,6 +341,23 @@ bool drop_look_is_empty(const struct drop_look *look)
 	return empty;
 }
 
+/* Takes it in, unless it was refused for now and waits. */
+static void take_if_due(
+	struct drop_look *look, const char *name, struct drop_outcome *out)
+{
+	uint64_t id = 0;
+
+	(void)hex64_parse(name, &id);
+	if (!drop_waits_is_due(look->waits, id, clock_boot_ms()))
+		return;
+	take(look, name, out);
+	if (out->fate == DROP_LATER)
+		out->told =
+			!drop_waits_refuse(look->waits, id, clock_boot_ms());
+	else if (out->fate != DROP_UNREACHABLE)
+		drop_waits_forget(look->waits, id);
+}
+
 static void look_at(struct drop_look *look, const char *name)
 {
 	struct drop_outcome *out = &look->outcomes[look->count];
@@ -346,7 +366,7 @@ static void look_at(struct drop_look *look, const char *name)
 	snprintf(out->name, sizeof(out->name), "%.*s", DROP_NAME_MAX, name);
 	switch (kind_of(name)) {
 	case KIND_MESSAGE:
-		take(look, name, out);
+		take_if_due(look, name, out);
 		break;
 	case KIND_TEMPORARY:
 		sweep(look, name);
@@ -366,13 +386,8 @@ static void look_at(struct drop_look *look, const char *name)
 /* Whether the receiver takes nothing now. */
 static bool is_hopeless(const struct drop_look *look)
 {
-	size_t i = look->count, later = 0;
-
-	if (i > 0 && look->outcomes[i - 1].fate == DROP_UNREACHABLE)
-		return true;
-	while (i > 0 && look->outcomes[--i].fate == DROP_LATER)
-		later++;
-	return later >= DROP_LATER_MAX;
+	return look->count > 0 &&
+	       look->outcomes[look->count - 1].fate == DROP_UNREACHABLE;
 }
 
 static void note_unreadable(struct drop_look *look)
@@ -380,7 +395,7 @@ static void note_unreadable(struct drop_look *look)
 	struct drop_outcome *out = &look->outcomes[look->count++];
 
 	memset(out, 0, sizeof(*out));
-	out->fate = DROP_UNREADABLE;
+	out->fate = DROP_UNREACHABLE;
 	snprintf(out->name, sizeof(out->name), ".");
 	snprintf(out->why, sizeof(out->why), "cannot read the directory: %s",
 		strerror(errno));
@@ -392,12 +407,16 @@ static const struct dirent *next_entry(struct drop_look *look)
 	const struct dirent *entry = NULL;
 
 	errno = 0;
-	if (look->dir == NULL)
+	if (look->dir == NULL) {
 		look->dir = open_look(look);
+		drop_waits_begin_pass(look->waits);
+	}
 	if (look->dir != NULL)
 		entry = readdir(look->dir);
 	if (entry == NULL && errno != 0)
 		note_unreadable(look);
+	else if (entry == NULL)
+		look->next_ms = drop_waits_end_pass(look->waits);
 	return entry;
 }
 

@@ -17,13 +17,11 @@
 
 struct conf;
 struct local_names;
+struct drop_waits;
 struct report_cap;
 
 /* Files a look deals with before it reports; the next one goes on there. */
 #define DROP_LOOK_MAX 64
-/* Messages in a row that the receiver does not take for now: it will not take
- * others. */
-#define DROP_LATER_MAX 16
 /* Entries that are counted; beyond, there are "at least" so many. */
 #define DROP_COUNT_MAX 1000
 /* Of a name and of a reason, in the log. */
@@ -33,10 +31,10 @@ struct report_cap;
 enum drop_fate {
 	DROP_TAKEN,       /* 250; the file is gone */
 	DROP_REFUSED,     /* for good, to some at least; the sender was told */
-	DROP_LATER,       /* it stays, to be tried again */
-	DROP_UNREACHABLE, /* the same; the receiver is not there */
-	DROP_UNREADABLE,  /* the same; it cannot be read for now. A name of ".":
-			     the directory, the rest of which was not seen */
+	DROP_LATER,       /* it stays, to be tried again; others go on */
+	DROP_UNREACHABLE, /* it stays, and so do the others: the receiver lets
+			     nobody in. A name of ".": the directory cannot be
+			     read */
 	DROP_SET_ASIDE,   /* not of the command's making, or nobody is there to
 			     be told: it has another name now */
 	DROP_LEFT_ALONE,  /* its name means nothing to us */
@@ -47,6 +45,7 @@ struct drop_outcome {
 	char name[DROP_NAME_MAX + 1];
 	uid_t uid; /* of whom */
 	size_t rcpt_count;
+	bool told;              /* LATER: and it was so before */
 	char why[DROP_WHY_MAX]; /* TAKEN: "" */
 };
 
@@ -58,11 +57,14 @@ struct drop_look {
 	bool tell_strays; /* say what is LEFT_ALONE */
 	/* kept from one look to the next: where it goes on; NULL: anew */
 	DIR *dir;
+	struct drop_waits *waits;
 	struct report_cap *cap; /* reports to senders */
 	/* what came out */
 	struct drop_outcome outcomes[DROP_LOOK_MAX];
 	size_t count;
-	bool more; /* the end of the directory was not reached */
+	bool more;       /* the end of the directory was not reached */
+	int64_t next_ms; /* it was: when to look again (boot clock), or
+			    DROP_WAITS_NEVER */
 	/* between the threads */
 	pthread_mutex_t mutex;
 	int connection; /* in use; -1 */
@@ -86,8 +88,9 @@ int drop_look_count(const struct drop_look *look, struct drop_counts *out);
 /* Whether there is nothing to look at. */
 bool drop_look_is_empty(const struct drop_look *look);
 
-/* Looks until the end of the directory, DROP_LOOK_MAX outcomes, too many LATER
- * or drop_look_stop(). */
+/* Looks until the end of the directory, DROP_LOOK_MAX outcomes, UNREACHABLE or
+ * drop_look_stop(). What was refused for now is left out until its time has
+ * come. */
 void drop_look_run(struct drop_look *look);
 
 /* From another thread: begins no further message; with break_off, ends the one

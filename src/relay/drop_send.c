@@ -57,10 +57,9 @@ void drop_look_stop(struct drop_look *look, bool break_off)
 	pthread_mutex_unlock(&look->mutex);
 }
 
-/* As submit_deliver(). Returns 0 when nothing is open; -1 with err, and
- * *reached_out tells whether anybody answered. */
-static int deliver(struct drop_look *look, struct submit_message *m,
-	bool *reached_out, struct err *err)
+/* As submit_deliver(). Returns 0 when nothing is open; -1 with err. */
+static int deliver(
+	struct drop_look *look, struct submit_message *m, struct err *err)
 {
 	size_t before, left = submit_count(m, SUBMIT_OPEN);
 	char host[HOST_MAX + 1];
@@ -69,9 +68,9 @@ static int deliver(struct drop_look *look, struct submit_message *m,
 	if (gethostname(host, sizeof(host)) != 0)
 		host[0] = '\0';
 	host[HOST_MAX] = '\0';
-	*reached_out = false;
 	do {
 		before = left;
+		m->let_in = false;
 		fd = submit_connect(look->conf->submit, err);
 		if (fd < 0)
 			return -1;
@@ -79,7 +78,6 @@ static int deliver(struct drop_look *look, struct submit_message *m,
 			close(fd);
 			return err_set(err, ERR_LIMIT, "stopping");
 		}
-		*reached_out = true;
 		rc = submit_send(
 			fd, host[0] != '\0' ? host : "localhost", m, err);
 		take_back(look);
@@ -240,7 +238,6 @@ static enum drop_fate tell_sender(struct drop_look *look,
 	enum drop_fate result = DROP_LATER;
 	struct buf text;
 	uint64_t key;
-	bool reached;
 
 	/* who asked not to be told is as good as told */
 	if (report_count(REPORT_FAILED, r->env) == 0)
@@ -254,7 +251,7 @@ static enum drop_fate tell_sender(struct drop_look *look,
 	if (write_report(look, mail, r, to, &text) == 0) {
 		m.parts[0].data = text.data;
 		m.parts[0].len = text.len;
-		(void)deliver(look, &m, &reached, NULL);
+		(void)deliver(look, &m, NULL);
 		if (fate == SUBMIT_TAKEN) {
 			(void)report_cap_take(look->cap, key, now);
 			result = DROP_TAKEN;
@@ -302,16 +299,16 @@ void drop_send(struct drop_look *look, struct drop_mail *mail,
 	struct submit_message *m = &mail->message;
 	struct refusals refusals = {.first = ""};
 	struct err err = {.text = "out of memory"};
-	bool reached = true;
 	int rc = -1;
 
 	m->on_refused = on_refused;
 	m->arg = &refusals;
+	m->let_in = true; /* where it does not come so far */
 	if (describe(&refusals, look, mail) == 0)
-		rc = deliver(look, m, &reached, &err);
-	out->fate = rc == 0   ? DROP_TAKEN
-		    : reached ? DROP_LATER
-			      : DROP_UNREACHABLE;
+		rc = deliver(look, m, &err);
+	out->fate = rc == 0     ? DROP_TAKEN
+		    : m->let_in ? DROP_LATER
+				: DROP_UNREACHABLE;
 	if (rc != 0)
 		snprintf(out->why, sizeof(out->why), "%.*s", DROP_WHY_MAX - 1,
 			err.text);

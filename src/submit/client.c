@@ -395,6 +395,7 @@ int submit_send(
 	buf_init(&c.in, 2 * REPLY_LINE_MAX);
 	line_splitter_init(&c.splitter, REPLY_LINE_MAX);
 	rc = greet(&c, helo, err);
+	m->let_in = rc == 0;
 	while (rc == 0 && open > 0) {
 		rc = transaction(&c, m, err);
 		left = submit_count(m, SUBMIT_OPEN);
@@ -422,6 +423,7 @@ int submit_deliver(const char *path, const char *helo, struct submit_message *m,
 
 	do {
 		before = left;
+		m->let_in = false;
 		fd = submit_connect(path, err);
 		if (fd < 0)
 			return -1;

@@ -57,6 +57,9 @@ struct submit_message {
 	/* The message was taken, for some recipients at least; NULL is fine. */
 	void (*on_taken)(void *arg, const struct reply *reply);
 	void *arg;
+	/* The last connection was welcomed: what is open is so because of the
+	 * message. */
+	bool let_in;
 };
 
 /* Connects to the Unix socket at path. Returns a descriptor, -1 with err. */

@@ -156,6 +156,26 @@ def what_could_not_be_handed_in_is_tried_again(t):
 
 
 @scenario
+def what_is_refused_for_now_keeps_nobody_waiting(t):
+    """However many are, and wherever they stand in the directory."""
+    daemon = t.daemon(t.fake()).start()
+    sendmail = Sendmail(t, daemon)
+    os.rename(daemon.submit, daemon.submit + ".away")
+    good = ["%016x" % i for i in range(5)]
+    refused = ["%016x" % (1000 + i) for i in range(200)]
+    for name in good[1:] + refused:
+        put(sendmail, name, HEAD + b"from a@example.org\nto %s\n\n" % (
+            TO.encode() if name in good else b"later@example.net") + TEXT)
+    script = Script(t, [("RCPT TO:<later@", "451 4.3.0 later")],
+                    daemon.submit)
+    put(sendmail, good[0], GOOD + TEXT)
+    t.wait_for(lambda: names(sendmail) == refused, 60, "the others")
+    t.equal(len([x for x in script.lines if x.startswith("BDAT")]),
+            len(good), "messages")
+    daemon.wait_log("drop-waits file=.*451 4.3.0", count=len(refused))
+
+
+@scenario
 def local_names_mean_what_they_mean(t):
     fake, daemon, sendmail = down(t, postmaster="owner@example.com")
     sendmail.ok("-froot", "root", text=TEXT)
