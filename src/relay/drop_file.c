@@ -120,6 +120,11 @@ static int examine(struct drop_mail *mail, struct err *err)
 		return err_set(err, ERR_LIMIT, "it is too large");
 	if (read_envelope(mail, &length, err) != 0)
 		return -1;
+	if ((uint64_t)st.st_size - length != e->size)
+		return err_set(err, ERR_DAMAGED,
+			"its message has %llu octets of %llu",
+			(unsigned long long)st.st_size - length,
+			(unsigned long long)e->size);
 	if (e->has_uid && st.st_uid != geteuid())
 		return err_set(
 			err, ERR_ACCESS, "it claims to be another user's");
@@ -134,9 +139,8 @@ static int examine(struct drop_mail *mail, struct err *err)
 	m->notify = e->notify;
 	m->ret = e->ret;
 	m->envid = e->envid;
-	m->parts[0] = (struct submit_part){.fd = mail->fd,
-		.offset = (off_t)length,
-		.len = (uint64_t)st.st_size - length};
+	m->parts[0] = (struct submit_part){
+		.fd = mail->fd, .offset = (off_t)length, .len = e->size};
 	m->part_count = 1;
 	return 0;
 }

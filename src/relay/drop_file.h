@@ -35,9 +35,9 @@ enum drop_fate {
 	DROP_UNREACHABLE, /* it stays, and so do the others: the receiver lets
 			     nobody in. A name of ".": the directory cannot be
 			     read */
-	DROP_SET_ASIDE,   /* not of the command's making, or nobody is there to
-			     be told: it has another name now */
-	DROP_LEFT_ALONE,  /* its name means nothing to us */
+	DROP_SET_ASIDE,  /* not of the command's making, not whole, or nobody is
+			    there to be told: it has another name now */
+	DROP_LEFT_ALONE, /* its name means nothing to us */
 };
 
 struct drop_outcome {

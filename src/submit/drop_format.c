@@ -96,18 +96,39 @@ static int take_envid(struct drop_parser *p, const char *text, struct err *err)
 	return keep(&p->envelope.envid, text, err);
 }
 
-static int take_uid(struct drop_parser *p, const char *text, struct err *err)
+/* Decimal digits alone. Returns 0, -1. */
+static int parse_number(const char *text, uint64_t max, uint64_t *out)
 {
+	unsigned long long number;
 	char *end;
-	unsigned long long uid;
 
 	errno = 0;
-	uid = strtoull(text, &end, 10);
-	if (p->envelope.has_uid || *text < '0' || *text > '9' || *end != '\0' ||
-		errno != 0 || uid >= UINT32_MAX)
+	number = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 ||
+		number > max)
+		return -1;
+	*out = number;
+	return 0;
+}
+
+static int take_uid(struct drop_parser *p, const char *text, struct err *err)
+{
+	uint64_t uid;
+
+	if (p->envelope.has_uid ||
+		parse_number(text, UINT32_MAX - 1, &uid) != 0)
 		return err_set(err, ERR_SYNTAX, "a bad uid line");
 	p->envelope.has_uid = true;
 	p->envelope.uid = (uint32_t)uid;
+	return 0;
+}
+
+static int take_size(struct drop_parser *p, const char *text, struct err *err)
+{
+	if (p->envelope.has_size ||
+		parse_number(text, DROP_MESSAGE_MAX, &p->envelope.size) != 0)
+		return err_set(err, ERR_SYNTAX, "a bad size line");
+	p->envelope.has_size = true;
 	return 0;
 }
 
@@ -115,6 +136,7 @@ static const struct {
 	const char *key;
 	int (*take)(struct drop_parser *p, const char *text, struct err *err);
 } rows[] = {
+	{"size ", take_size},
 	{"from ", take_from},
 	{"to ", take_to},
 	{"uid ", take_uid},
@@ -139,9 +161,11 @@ static int take_line(struct drop_parser *p, struct err *err)
 			first_line);
 	}
 	if (p->len == 0) {
-		if (p->envelope.from == NULL || p->envelope.rcpt_count == 0)
+		if (!p->envelope.has_size || p->envelope.from == NULL ||
+			p->envelope.rcpt_count == 0)
 			return err_set(err, ERR_SYNTAX,
-				"it lacks the sender or the recipients");
+				"it lacks its size, the sender or the "
+				"recipients");
 		return 1;
 	}
 	for (i = 0; i < COUNT_OF(rows); i++) {
@@ -211,7 +235,8 @@ int drop_envelope_print(const struct submit_message *m, struct buf *out)
 {
 	size_t i;
 
-	if (buf_addf(out, "%s\nfrom %s\n", first_line, m->from) != 0)
+	if (buf_addf(out, "%s\nsize %llu\nfrom %s\n", first_line,
+		    (unsigned long long)submit_size(m), m->from) != 0)
 		return -1;
 	for (i = 0; i < m->rcpt_count; i++)
 		if (m->fates[i] == SUBMIT_OPEN &&

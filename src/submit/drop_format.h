@@ -47,6 +47,8 @@ struct drop_envelope {
 	char **rcpts;
 	size_t rcpt_count;
 	bool smtputf8; /* an address needs it */
+	bool has_size;
+	uint64_t size; /* octets of the message that follows */
 	bool has_uid;  /* written by the relay for this user */
 	uint32_t uid;
 	char *notify; /* NULL: as usual */
@@ -72,7 +74,8 @@ void drop_parser_init(struct drop_parser *p);
 void drop_parser_free(struct drop_parser *p);
 
 /* Takes the next len bytes. Returns 1 when they held the empty line (the bytes
- * from *used_out on are the message), 0 need more (all used), -1 with err. */
+ * from *used_out on are the message, envelope.size of them where it is whole),
+ * 0 need more (all used), -1 with err. */
 int drop_parser_feed(struct drop_parser *p, const char *data, size_t len,
 	size_t *used_out, struct err *err);
 

@@ -56,6 +56,8 @@ static void require_envelope(const struct drop_envelope *e)
 		.notify = e->notify,
 		.ret = e->ret,
 		.envid = e->envid,
+		.parts = {{.fd = -1, .len = e->size}},
+		.part_count = 1,
 	};
 	struct buf first, second;
 	struct drop_parser again;
@@ -71,7 +73,7 @@ static void require_envelope(const struct drop_envelope *e)
 	fuzz_buf(&second);
 	FUZZ_REQUIRE(drop_envelope_print(&m, &first) == 0);
 	FUZZ_REQUIRE(parse(&again, first.data, first.len, 1000, &used) == 1);
-	FUZZ_REQUIRE(used == first.len);
+	FUZZ_REQUIRE(used == first.len && again.envelope.size == e->size);
 	m.from = again.envelope.from;
 	m.rcpts = (const char *const *)again.envelope.rcpts;
 	FUZZ_REQUIRE(again.envelope.rcpt_count == e->rcpt_count);

@@ -6,8 +6,8 @@ import random
 import re
 import stat
 
-from lib.drop import (GOOD, HEAD, OTHER_UID, TEXT, TO, down, names, put,
-                      subjects, wait_empty)
+from lib.drop import (OTHER_UID, TEXT, TO, down, names, put, subjects,
+                      wait_empty, whole)
 from lib.harness import as_ordinary_user, main, scenario
 from lib.mail import base64_lines, without_received
 from lib.sendmail import TEMPFAIL, USER_UID, Script, Sendmail
@@ -120,14 +120,14 @@ def what_is_left_over_waits_alone(t):
     os.rename(daemon.submit, daemon.submit + ".away")
     script = Script(t, [("RCPT", ["250 ok"] + ["451 4.3.0 later"] * 99)],
                     daemon.submit)
-    put(sendmail, name, HEAD + b"from a@example.org\nto %s\n"
-        b"to b@example.net\nto c@example.net\nnotify DELAY\n\n%s" % (
-            TO.encode(), TEXT), uid=uid)
+    put(sendmail, name, whole(b"from a@example.org\nto %s\n"
+        b"to b@example.net\nto c@example.net\nnotify DELAY\n" % TO.encode()),
+        uid=uid)
     daemon.wait_log("drop-waits file=%s uid=%d reason=.*451" % (name, uid))
     with open(os.path.join(sendmail.drop, name), "rb") as file:
-        t.equal(file.read(), HEAD + b"from a@example.org\n"
+        t.equal(file.read(), whole(b"from a@example.org\n"
                 b"to b@example.net\nto c@example.net\nuid %d\n"
-                b"notify DELAY\n\n%s" % (uid, TEXT), "the file")
+                b"notify DELAY\n" % uid), "the file")
     script.close()
     t.at_end.remove(script.close)
     os.rename(daemon.submit + ".away", daemon.submit)
@@ -147,8 +147,7 @@ def what_could_not_be_handed_in_is_tried_again(t):
     daemon = t.daemon(fake).start()
     sendmail = Sendmail(t, daemon)
     os.rename(daemon.submit, daemon.submit + ".away")
-    put(sendmail, "0123456789abcdef", HEAD + b"from a@example.org\n"
-        b"to b@example.net\n\n" + TEXT)
+    put(sendmail, "0123456789abcdef", whole())
     daemon.wait_log("drop-waits file=0123456789abcdef ")
     os.rename(daemon.submit + ".away", daemon.submit)
     fake.wait_messages(1)
@@ -164,11 +163,11 @@ def what_is_refused_for_now_keeps_nobody_waiting(t):
     good = ["%016x" % i for i in range(5)]
     refused = ["%016x" % (1000 + i) for i in range(200)]
     for name in good[1:] + refused:
-        put(sendmail, name, HEAD + b"from a@example.org\nto %s\n\n" % (
-            TO.encode() if name in good else b"later@example.net") + TEXT)
+        put(sendmail, name, whole(b"from a@example.org\nto %s\n" % (
+            TO.encode() if name in good else b"later@example.net")))
     script = Script(t, [("RCPT TO:<later@", "451 4.3.0 later")],
                     daemon.submit)
-    put(sendmail, good[0], GOOD + TEXT)
+    put(sendmail, good[0], whole())
     t.wait_for(lambda: names(sendmail) == refused, 60, "the others")
     t.equal(len([x for x in script.lines if x.startswith("BDAT")]),
             len(good), "messages")
@@ -222,6 +221,26 @@ def a_report_is_not_reported(t):
     daemon.stop()
     daemon.start()
     t.equal(names(sendmail), [name + ".refused"], "files")
+
+
+@scenario
+def what_was_cut_short_is_not_sent(t):
+    """As some file systems leave it behind a power cut."""
+    fake, daemon, sendmail = down(t)
+    sendmail.ok(TO, text=TEXT + b"x\n" * 1000)
+    name = names(sendmail)[0]
+    path = os.path.join(sendmail.drop, name)
+    size = os.stat(path).st_size
+    sendmail.ok(TO, text=TEXT)
+    os.truncate(path, size - 1)
+    daemon.start()
+    daemon.wait_log("drop-set-aside file=%s .*its message has" % name)
+    fake.wait_messages(1)
+    daemon.wait_queue_empty()
+    t.equal(names(sendmail), [name + ".refused"], "files")
+    t.equal((os.stat(path + ".refused").st_size, len(fake.messages)),
+            (size - 1, 1), "what is left, and messages")
+    t.equal(daemon.status()["drop"]["refused"], 1, "status")
 
 
 @scenario
@@ -285,7 +304,7 @@ def what_was_not_finished_is_swept(t):
     fake, daemon, sendmail = down(t)
     # of others: nobody has them locked
     for i in range(3):
-        put(sendmail, "tmp.%016x" % i, GOOD + TEXT, uid=os.getuid())
+        put(sendmail, "tmp.%016x" % i, whole(), uid=os.getuid())
     held = os.open(os.path.join(sendmail.drop, "tmp.%016x" % 9),
                    os.O_WRONLY | os.O_CREAT, 0o640)
     try:

@@ -6,8 +6,8 @@ import stat
 import subprocess
 
 from lib import proc
-from lib.drop import (GOOD, HEAD, OTHER_UID, TEXT, TO, names, put, subjects,
-                      wait_empty)
+from lib.drop import (HEAD, OTHER_UID, TEXT, TO, names, put, subjects,
+                      wait_empty, whole)
 from lib.harness import main, scenario
 from lib.sendmail import (TEMPFAIL, USER_UID, Installed, Sendmail,
                           install_setgid, make_spool)
@@ -116,14 +116,14 @@ def limits_of_the_caller_leave_nothing_behind(t):
 def one_user_cannot_fill_it_for_the_others(t):
     _, _, sendmail = installed(t)
     for i in range(1000):
-        put(sendmail, "%016x" % i, GOOD)
+        put(sendmail, "%016x" % i, whole())
     line = sendmail.fails(TEMPFAIL, TO, text=TEXT)
     t.true("1000 of them yours" in line, line)
     sendmail.by(OTHER_UID).ok(TO, text=TEXT)
     for name in names(sendmail):
         os.unlink(os.path.join(sendmail.drop, name))
     for i in range(2):
-        path = put(sendmail, "%016x" % i, GOOD)
+        path = put(sendmail, "%016x" % i, whole())
         os.truncate(path, 128 * 1024 * 1024)  # sparse
     line = sendmail.fails(TEMPFAIL, TO, text=TEXT)
     t.true("256 MiB" in line, line)
@@ -177,7 +177,7 @@ def a_stolen_group_harms_only_its_thief(t):
     steal("rm -f x")
     secret = t.path("secret")
     with open(secret, "wb") as out:
-        out.write(GOOD + b"Subject: of root\n\nsecret\n")
+        out.write(whole(text=b"Subject: of root\n\nsecret\n"))
     os.chmod(secret, 0o600)
     steal("ln -s %s aaaaaaaaaaaaaaa1" % secret)
     steal("ln -s /dev/zero aaaaaaaaaaaaaaa2")
@@ -189,26 +189,25 @@ def a_stolen_group_harms_only_its_thief(t):
     steal("mkfifo tmp.1; ln -s %s tmp.2; mkdir tmp.3" % secret)
     steal(">stray; mkdir .hidden; >'new\nline'; >0123456789ABCDEF")
     bad = [
-        b"", b"\n", b"\0" * 5000, HEAD, GOOD[:-1], b"x" * 100000,
-        HEAD + b"from " + b"a" * 100000 + b"@b\n\n",
-        HEAD + b"from a@example.org\n" + b"to a@b\n" * 10001 + b"\n",
-        HEAD + b"from a@example.org>\r\nRCPT TO:<evil@example.net\nto " +
-        TO.encode() + b"\n\n",
-        HEAD + b"from a@example.org> XUID=0 <\nto %s\n\n" % TO.encode(),
-        HEAD + b"from a@example.org\nto evil@example.net>\rRSET\n\n",
-        HEAD + b"from a@example.org\nuid 0\nto evil@example.net\n\n",
-        HEAD + b"from a@example.org\nto %s\nret FULL XUID=0\n\n" %
+        b"", b"\n", b"\0" * 5000, HEAD, whole(text=b"")[:-1], b"x" * 100000,
+        whole()[:-1], whole() + b"x", whole().replace(b"size ", b"size 1"),
+    ] + [whole(lines, b"") for lines in (
+        b"from " + b"a" * 100000 + b"@b\n",
+        b"from a@example.org\n" + b"to a@b\n" * 10001,
+        b"from a@example.org>\r\nRCPT TO:<evil@example.net\nto %s\n" %
         TO.encode(),
-        HEAD + b"from a@example.org\nto %s\nenvid a\r\nRSET\n\n" %
-        TO.encode(),
-    ]
+        b"from a@example.org> XUID=0 <\nto %s\n" % TO.encode(),
+        b"from a@example.org\nto evil@example.net>\rRSET\n",
+        b"from a@example.org\nuid 0\nto evil@example.net\n",
+        b"from a@example.org\nto %s\nret FULL XUID=0\n" % TO.encode(),
+        b"from a@example.org\nto %s\nenvid a\r\nRSET\n" % TO.encode())]
     for i, data in enumerate(bad):
         put(sendmail, "%016x" % (0xbbbb0000 + i), data)
-    put(sendmail, "%016x" % 0xcccc0000, GOOD + TEXT, mode=0)
-    huge = put(sendmail, "%016x" % 0xcccc0001, GOOD)
+    put(sendmail, "%016x" % 0xcccc0000, whole(), mode=0)
+    huge = put(sendmail, "%016x" % 0xcccc0001, whole())
     os.truncate(huge, 200 * 1024 * 1024)
     # and one that is all right, with commands in its text
-    put(sendmail, "%016x" % 0xcccc0002, GOOD + (
+    put(sendmail, "%016x" % 0xcccc0002, whole(text=
         b"Subject: thief\n\n.\r\nMAIL FROM:<x@example.net> XUID=0\r\n"
         b"BDAT 0 LAST\r\n"))
     daemon.start()

@@ -1,12 +1,12 @@
 """What the sendmail command left behind, and nobody takes in, is seen."""
 import os
 
+from lib.drop import whole
 from lib.harness import main, scenario
 from lib.sendmail import Sendmail
 
 TO = "person@example.net"
 TEXT = b"Subject: hello\n\ntext\n"
-GOOD = b"gmrelay-drop 1\nfrom a@example.org\nto %s\n\n" % TO.encode()
 
 
 def names(sendmail):
@@ -38,10 +38,10 @@ def status_tells_what_waits(t):
         path = os.path.join(sendmail.drop, names(sendmail)[0])
         # all that come while the receiver has no time: none makes it later
         for i in range(4):
-            put(sendmail, "another%d" % i, GOOD)
+            put(sendmail, "another%d" % i, whole())
         then = os.stat(path).st_mtime - 600
         os.utime(path, (then, then))
-        put(sendmail, "0123456789abcdef.refused", GOOD + TEXT)
+        put(sendmail, "0123456789abcdef.refused", whole())
         drop = daemon.status()["drop"]
         t.equal((drop["waiting"], drop["refused"], drop["more"]),
                 (2, 1, False), "counts")

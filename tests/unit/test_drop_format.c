@@ -20,18 +20,21 @@
 
 #include <cmocka.h>
 
-#define HEAD "gmrelay-drop 1\n"
+#define HEAD  "gmrelay-drop 1\n"
+#define SIZE  "size 10\n"
+#define SIZED HEAD SIZE
 
 static const char *const good[] = {
-	HEAD "from a@b\nto c@d\n\n",
-	HEAD "from \nto c@d\nto e@f\n\n",
-	HEAD "from a@b\nto c@d\nnotify SUCCESS,DELAY\nret HDRS\nenvid "
-	     "a+2Bb\n\n",
-	HEAD "from a@b\nto \"x y\"@d\n\n",
-	HEAD "from a@b\nto \xc3\xbc@d\n\n",
-	HEAD "to c@d\nfrom a@b\n\n",
-	HEAD "from root\nto root\n\n",
-	HEAD "from a@b\nto c@d\nuid 4294967294\n\n",
+	SIZED "from a@b\nto c@d\n\n",
+	SIZED "from \nto c@d\nto e@f\n\n",
+	SIZED "from a@b\nto c@d\nnotify SUCCESS,DELAY\nret HDRS\nenvid "
+	      "a+2Bb\n\n",
+	SIZED "from a@b\nto \"x y\"@d\n\n",
+	SIZED "from a@b\nto \xc3\xbc@d\n\n",
+	SIZED "to c@d\nfrom a@b\n\n",
+	SIZED "from root\nto root\n\n",
+	SIZED "from a@b\nto c@d\nuid 4294967294\n\n",
+	HEAD "from a@b\nto c@d\nsize 134217728\n\n",
 };
 
 static const char *const bad[] = {
@@ -39,34 +42,45 @@ static const char *const bad[] = {
 	"gmrelay-drop 2\nfrom a@b\nto c@d\n\n",
 	"from a@b\nto c@d\n\n",
 	HEAD "\n",
-	HEAD "from a@b\n\n",
-	HEAD "to c@d\n\n",
-	HEAD "from a@b\nfrom a@b\nto c@d\n\n",
-	HEAD "from a@b\nto c@d\nXUID 0\n\n",
-	HEAD "from a@b\nto c@d\nuid \n\n",
-	HEAD "from a@b\nto c@d\nuid -1\n\n",
-	HEAD "from a@b\nto c@d\nuid 1 SIZE=0\n\n",
-	HEAD "from a@b\nto c@d\nuid 4294967295\n\n",
-	HEAD "from a@b\nto c@d\nuid 1\nuid 1\n\n",
-	HEAD "from a@b\nto\n\n",
-	HEAD "from a@b\nto \n\n",
+	SIZED "\n",
+	/* its end could not be told */
+	HEAD "from a@b\nto c@d\n\n",
+	SIZED SIZE "from a@b\nto c@d\n\n",
+	HEAD "size \nfrom a@b\nto c@d\n\n",
+	HEAD "size -1\nfrom a@b\nto c@d\n\n",
+	HEAD "size +1\nfrom a@b\nto c@d\n\n",
+	HEAD "size 1 \nfrom a@b\nto c@d\n\n",
+	HEAD "size 0x10\nfrom a@b\nto c@d\n\n",
+	HEAD "size 134217729\nfrom a@b\nto c@d\n\n",
+	HEAD "size 18446744073709551617\nfrom a@b\nto c@d\n\n",
+	SIZED "from a@b\n\n",
+	SIZED "to c@d\n\n",
+	SIZED "from a@b\nfrom a@b\nto c@d\n\n",
+	SIZED "from a@b\nto c@d\nXUID 0\n\n",
+	SIZED "from a@b\nto c@d\nuid \n\n",
+	SIZED "from a@b\nto c@d\nuid -1\n\n",
+	SIZED "from a@b\nto c@d\nuid 1 SIZE=0\n\n",
+	SIZED "from a@b\nto c@d\nuid 4294967295\n\n",
+	SIZED "from a@b\nto c@d\nuid 1\nuid 1\n\n",
+	SIZED "from a@b\nto\n\n",
+	SIZED "from a@b\nto \n\n",
 	/* commands among the addresses */
-	HEAD "from a@b>\r\nRCPT TO:<x@y\nto c@d\n\n",
-	HEAD "from a@b> XUID=0\nto c@d\n\n",
-	HEAD "from a@b\nto c@d>\n\n",
-	HEAD "from a@b\nto <c@d>\n\n",
-	HEAD "from a@b\nto c@d \n\n",
-	HEAD "from a@b\nto c@d\r\n\n",
-	HEAD "from a@b\nto c\001@d\n\n",
-	HEAD "from a@b\nto c\x7f@d\n\n",
-	HEAD "from a@b\nto \xff@d\n\n",
-	HEAD "from a@b\nto c@d.\n\n",
-	HEAD "from a@b\nto c@d\nnotify SOMETIMES\n\n",
-	HEAD "from a@b\nto c@d\nnotify NEVER,DELAY\n\n",
-	HEAD "from a@b\nto c@d\nret FULL XUID=0\n\n",
-	HEAD "from a@b\nto c@d\nenvid a=b\n\n",
-	HEAD "from a@b\nto c@d\nenvid +\n\n",
-	HEAD "from a@b\nto c@d\nret FULL\nret FULL\n\n",
+	SIZED "from a@b>\r\nRCPT TO:<x@y\nto c@d\n\n",
+	SIZED "from a@b> XUID=0\nto c@d\n\n",
+	SIZED "from a@b\nto c@d>\n\n",
+	SIZED "from a@b\nto <c@d>\n\n",
+	SIZED "from a@b\nto c@d \n\n",
+	SIZED "from a@b\nto c@d\r\n\n",
+	SIZED "from a@b\nto c\001@d\n\n",
+	SIZED "from a@b\nto c\x7f@d\n\n",
+	SIZED "from a@b\nto \xff@d\n\n",
+	SIZED "from a@b\nto c@d.\n\n",
+	SIZED "from a@b\nto c@d\nnotify SOMETIMES\n\n",
+	SIZED "from a@b\nto c@d\nnotify NEVER,DELAY\n\n",
+	SIZED "from a@b\nto c@d\nret FULL XUID=0\n\n",
+	SIZED "from a@b\nto c@d\nenvid a=b\n\n",
+	SIZED "from a@b\nto c@d\nenvid +\n\n",
+	SIZED "from a@b\nto c@d\nret FULL\nret FULL\n\n",
 };
 
 /* Returns what the parser said; *used the bytes it took. */
@@ -144,13 +158,13 @@ static void limits(void **state)
 
 	(void)state;
 	buf_init(&text, 8 * 1024 * 1024);
-	buf_add_string(&text, HEAD "from a@b\nto ");
+	buf_add_string(&text, SIZED "from a@b\nto ");
 	for (i = 0; i < 500; i++)
 		buf_add(&text, "x", 1);
 	assert_int_equal(parse(&p, text.data, text.len, 100, &used), -1);
 	drop_parser_free(&p);
 	buf_clear(&text);
-	buf_add_string(&text, HEAD "from a@b\n");
+	buf_add_string(&text, SIZED "from a@b\n");
 	for (i = 0; i < DROP_RECIPIENTS_MAX; i++)
 		buf_addf(&text, "to %d@d\n", i);
 	assert_int_equal(parse(&p, text.data, text.len, 4096, &used), 0);
@@ -174,6 +188,8 @@ static void prints_what_it_reads(void **state)
 		.owner = 1000,
 		.notify = "NEVER",
 		.envid = "x",
+		.parts = {{.data = "", .len = 5}, {.fd = -1, .len = 70000}},
+		.part_count = 2,
 	};
 	struct drop_parser p;
 	struct buf text;
@@ -190,6 +206,7 @@ static void prints_what_it_reads(void **state)
 	assert_null(p.envelope.ret);
 	assert_string_equal(p.envelope.envid, "x");
 	assert_false(p.envelope.smtputf8);
+	assert_int_equal(p.envelope.size, 70005);
 	assert_true(p.envelope.has_uid);
 	assert_int_equal(p.envelope.uid, 1000);
 	drop_parser_free(&p);

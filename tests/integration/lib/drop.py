@@ -7,7 +7,12 @@ TO = "person@example.net"
 TEXT = b"Subject: hello\n\ntext\n"
 OTHER_UID = USER_UID + 1
 HEAD = b"gmrelay-drop 1\n"
-GOOD = HEAD + b"from a@example.org\nto %s\n\n" % TO.encode()
+LINES = b"from a@example.org\nto %s\n" % TO.encode()
+
+
+def whole(lines=LINES, text=TEXT):
+    """A file as the command makes it."""
+    return HEAD + b"size %d\n" % len(text) + lines + b"\n" + text
 
 
 def down(t, **settings):
