@@ -85,22 +85,25 @@ static bool is(const char *text, size_t len, const char *word)
 	return i == len && word[i] == '\0';
 }
 
-/* Decimal digits and nothing else, without overflow. Returns 0, -1. */
+/* Decimal digits and nothing else. Returns 0; 1 when the number does not fit
+ * and *out is the highest that does; -1 for anything else. */
 static int parse_size(const char *text, size_t len, uint64_t *out)
 {
 	uint64_t value = 0, digit;
+	bool fits = true;
 	size_t i;
 
 	for (i = 0; i < len; i++) {
 		if (!is_digit(text[i]))
 			return -1;
 		digit = (uint64_t)(text[i] - '0');
-		if (value > (UINT64_MAX - digit) / 10)
-			return -1;
-		value = value * 10 + digit;
+		fits = fits && value <= (UINT64_MAX - digit) / 10;
+		value = fits ? value * 10 + digit : UINT64_MAX;
 	}
 	*out = value;
-	return len > 0 ? 0 : -1;
+	if (len == 0)
+		return -1;
+	return fits ? 0 : 1;
 }
 
 static void skip_spaces(struct reader *in)
@@ -155,8 +158,9 @@ int command_parse(
 static int take_size(
 	const struct taken *to, const struct param *param, struct err *err)
 {
-	if (param->value == NULL || parse_size(param->value, param->value_len,
-					    &to->mail->size) != 0)
+	/* of what does not fit it is enough to know that it is too large */
+	if (param->value == NULL ||
+		parse_size(param->value, param->value_len, &to->mail->size) < 0)
 		return err_set(
 			err, ERR_LIMIT, "SIZE= wants a number of octets");
 	to->mail->has_size = true;

@@ -35,7 +35,7 @@ enum command_body { COMMAND_BODY_7BIT, COMMAND_BODY_8BITMIME };
 struct command_mail {
 	struct address reverse_path; /* its quirks: those of the whole line */
 	bool has_size;
-	uint64_t size; /* RFC 1870: octets */
+	uint64_t size; /* RFC 1870: octets; the highest where more are told */
 	enum command_body body;
 	bool smtputf8;
 	bool has_uid;

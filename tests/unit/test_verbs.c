@@ -222,6 +222,11 @@ static const struct command_row {
 	{"", "MAIL FROM:<a@example.org> SIZE=35878481\r\n", "250/2.1.0", NULL},
 	{"", "MAIL FROM:<a@example.org> SIZE=35878482\r\n", "552/5.3.4",
 		"35878481 octets (35.9 MB), which is what the upstream"},
+	{"", "MAIL FROM:<a@example.org> SIZE=18446744073709551616\r\n",
+		"552/5.3.4", NULL},
+	{"", "MAIL FROM:<a@example.org> SIZE=99999999999999999999999999\r\n",
+		"552/5.3.4", NULL},
+	{"", "MAIL FROM:<a@example.org> SIZE=huge\r\n", "250/2.1.0", NULL},
 	{"", "MAIL FROM:<a@example.org> RET=FULL ENVID=a+2Bb\r\n", "250/2.1.0",
 		NULL},
 	/* recipients */
