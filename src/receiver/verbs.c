@@ -82,6 +82,19 @@ static const struct extension extensions[] = {
 	{"AUTH", login_print_mechanisms, login_is_offered},
 };
 
+/* True for every command but that of an extension which this client is not
+ * offered. */
+static bool is_offered(const struct session *s, const char *verb)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(extensions); i++)
+		if (strcmp(extensions[i].keyword, verb) == 0)
+			return extensions[i].is_offered == NULL ||
+			       extensions[i].is_offered(s);
+	return true;
+}
+
 /* --- greeting ------------------------------------------------------------- */
 
 /* Whatever a client calls itself is taken (RFC 5321 4.1.4); what could harm a
@@ -291,7 +304,7 @@ static enum session_next verb_help(struct session *s, const struct command *c)
 	(void)c;
 	len = (size_t)snprintf(text, sizeof(text), "gmrelayd knows:");
 	for (i = 0; i < COUNT_OF(verbs) && len < sizeof(text); i++)
-		if (verbs[i].help != NULL)
+		if (verbs[i].help != NULL && is_offered(s, verbs[i].name))
 			len += (size_t)snprintf(text + len, sizeof(text) - len,
 				"\n%s", verbs[i].help);
 	session_reply_detail(s, RX_HELP, text);

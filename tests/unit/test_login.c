@@ -211,6 +211,10 @@ static void offered_where_it_is_asked_for(void **state)
 			cases[i].offered);
 		if (!cases[i].offered)
 			assert_null(strstr(w->f.said.data, "AUTH"));
+		fixture_clear(&w->f);
+		fixture_say(&w->f, "HELP\r\n");
+		assert_int_equal(strstr(w->f.said.data, "AUTH") != NULL,
+			cases[i].offered);
 	}
 }
 

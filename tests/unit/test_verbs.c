@@ -357,6 +357,30 @@ static void size_limit_by_setting(void **state)
 	fixture_close(&f);
 }
 
+static void help_lists_what_is_offered(void **state)
+{
+	struct fixture f;
+	int certificate;
+
+	(void)state;
+	fixture_open(&f);
+	fixture_connect(&f);
+	f.profile.tls = CONF_CLIENT_TLS_OFFER;
+	for (certificate = 0; certificate < 2; certificate++) {
+		/* nothing here looks into it */
+		f.shared.tls = certificate != 0 ? (const void *)&f : NULL;
+		fixture_clear(&f);
+		fixture_say(&f, "HELP\r\n");
+		assert_int_equal(strstr(f.said.data, "STARTTLS\r\n") != NULL,
+			certificate);
+		assert_null(strstr(f.said.data, "AUTH"));
+		assert_non_null(strstr(f.said.data, "214-2.0.0 QUIT\r\n"));
+		assert_non_null(strstr(f.said.data, "2.0.0 HELP\r\n"));
+	}
+	f.shared.tls = NULL;
+	fixture_close(&f);
+}
+
 static void too_many_errors(void **state)
 {
 	struct fixture f;
@@ -416,6 +440,7 @@ int main(void)
 		cmocka_unit_test(helo_is_made_harmless),
 		cmocka_unit_test(a_recipient_twice_is_one),
 		cmocka_unit_test(size_limit_by_setting),
+		cmocka_unit_test(help_lists_what_is_offered),
 		cmocka_unit_test(too_many_errors),
 		cmocka_unit_test(refused_recipients_are_no_errors),
 	};
