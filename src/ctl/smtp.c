@@ -18,11 +18,23 @@
 
 /* --- connect ------------------------------------------------------------- */
 
-static int connect_to(const struct sockaddr *sa, socklen_t len)
+/* At least a moment: 0 would be none to the kernel. */
+static int left_ms(int64_t until_ms)
+{
+	const int64_t left = until_ms - clock_boot_ms();
+
+	if (left < 1)
+		return 1;
+	return left < SUBMIT_TIMEOUT_MS ? (int)left : SUBMIT_TIMEOUT_MS;
+}
+
+static int connect_to(
+	const struct sockaddr *sa, socklen_t len, int64_t until_ms)
 {
 	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd >= 0 && connect(fd, sa, len) != 0) {
+	if (fd >= 0 && (submit_set_timeout(fd, left_ms(until_ms)) != 0 ||
+			       connect(fd, sa, len) != 0)) {
 		close(fd);
 		return -1;
 	}
@@ -30,7 +42,7 @@ static int connect_to(const struct sockaddr *sa, socklen_t len)
 }
 
 /* An address to listen on may be "any": then it is reached by loopback. */
-static int connect_listen(const struct conf_address *listen)
+static int connect_listen(const struct conf_address *listen, int64_t until_ms)
 {
 	struct sockaddr_storage sa = listen->sa;
 	struct sockaddr_in *v4 = (struct sockaddr_in *)&sa;
@@ -41,35 +53,35 @@ static int connect_listen(const struct conf_address *listen)
 	else if (sa.ss_family == AF_INET6 &&
 		 IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr))
 		v6->sin6_addr = in6addr_loopback;
-	return connect_to((const struct sockaddr *)&sa, listen->len);
+	return connect_to((const struct sockaddr *)&sa, listen->len, until_ms);
 }
 
-static int connect_default(void)
+static int connect_default(int64_t until_ms)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET,
 		.sin_port = htons(25),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
-	return connect_to((const struct sockaddr *)&sa, sizeof(sa));
+	return connect_to((const struct sockaddr *)&sa, sizeof(sa), until_ms);
 }
 
-int smtp_connect(
-	const struct conf *conf, char *place_out, size_t size, struct err *err)
+int smtp_connect(const struct conf *conf, int64_t until_ms, char *place_out,
+	size_t size, struct err *err)
 {
 	const char *path = conf_default("submit");
 	int fd;
 
 	if (conf != NULL && conf->submit != NULL)
 		path = conf->submit;
-	fd = submit_connect(path, err);
+	fd = submit_connect(path, left_ms(until_ms), err);
 	snprintf(place_out, size, "%s", path);
 	if (fd >= 0)
 		return fd;
 	if (conf == NULL) {
-		fd = connect_default();
+		fd = connect_default(until_ms);
 		snprintf(place_out, size, "127.0.0.1:25");
 	} else if (conf->listen_count > 0) {
-		fd = connect_listen(&conf->listen[0]);
+		fd = connect_listen(&conf->listen[0], until_ms);
 		snprintf(place_out, size, "%s", conf->listen[0].text);
 	}
 	if (fd < 0)
@@ -124,6 +136,7 @@ int smtp_send(
 		.smtputf8 = m->smtputf8,
 		.parts = {{.data = m->text, .len = strlen(m->text)}},
 		.part_count = 1,
+		.until_ms = m->until_ms,
 		.on_refused = on_refused,
 		.on_taken = on_taken,
 		.arg = &answer,

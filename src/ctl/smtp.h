@@ -1,7 +1,7 @@
 /*
  * smtp.h - hands one message in by plain SMTP, as any program does.
  * Used by:    ctl/test.
- * Blocks:     yes; see submit/client.
+ * Blocks:     yes; until until_ms (boot clock) at most.
  * Source:     RFC 5321.
  */
 #ifndef GMRELAY_CTL_SMTP_H
@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct conf;
 
@@ -19,12 +20,13 @@ struct smtp_message {
 	const char *to;
 	bool smtputf8;
 	const char *text; /* headers and body, CRLF lines */
+	int64_t until_ms;
 };
 
 /* Opens the submit socket, else the first listening address. conf NULL: the
  * default ones. place_out tells which. Returns the descriptor, -1 with err. */
-int smtp_connect(
-	const struct conf *conf, char *place_out, size_t size, struct err *err);
+int smtp_connect(const struct conf *conf, int64_t until_ms, char *place_out,
+	size_t size, struct err *err);
 
 /* Sends it over fd, which is closed. id_out (17 bytes) gets the id of "queued
  * as". Returns 0, -1 with err: the refusal in the daemon's words. */

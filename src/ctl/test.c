@@ -12,6 +12,7 @@
 #include "ctl/text.h"
 #include "proto/address.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,6 +26,8 @@ struct test {
 	struct address to;
 	struct address from;
 	char id[HEX64_SIZE];
+	int timeout_s;
+	int64_t until_ms;
 	json_t *steps;
 	bool reached; /* the daemon */
 	bool delivered;
@@ -43,6 +46,25 @@ static void tell(struct test *t, const char *step, const char *text)
 	text_put(stdout, text);
 	putchar('\n');
 	fflush(stdout);
+}
+
+static int left_ms(const struct test *t)
+{
+	const int64_t left = t->until_ms - clock_boot_ms();
+
+	if (left <= 0)
+		return 0;
+	return left < INT_MAX ? (int)left : INT_MAX;
+}
+
+/* A step failed: it may be that the time is over. Returns -1 with err. */
+static int stopped(const struct test *t, struct err *err)
+{
+	if (left_ms(t) > 0)
+		return -1;
+	return err_set(err, ERR_LIMIT,
+		"gmrelayd did not say within %d s that it has the message",
+		t->timeout_s);
 }
 
 /* --- the message --------------------------------------------------------- */
@@ -76,11 +98,12 @@ static int send_message(struct test *t, int fd, struct err *err)
 		.to = t->to.text,
 		.smtputf8 = t->to.utf8 || t->from.utf8,
 		.text = text,
+		.until_ms = t->until_ms,
 	};
 
 	write_message(t, text, sizeof(text));
 	if (smtp_send(fd, &message, t->id, err) != 0)
-		return -1;
+		return stopped(t, err);
 	snprintf(line, sizeof(line), "from %s to %s, queued as %s",
 		t->from.text, t->to.text, t->id);
 	tell(t, "accepted", line);
@@ -131,13 +154,17 @@ static void tell_account(struct test *t, const json_t *account)
 static int take_account(
 	struct test *t, struct client *client, int fd, struct err *err)
 {
-	json_t *status = client_call(client, "status", NULL, err);
 	const json_t *account;
+	json_t *status;
 	const char *username;
+	bool last;
 	int rc;
 
-	if (status == NULL)
+	if (client_ask(client, "status", NULL, err) != 0)
 		return -1;
+	status = client_next(client, left_ms(t), &last, err);
+	if (status == NULL)
+		return stopped(t, err);
 	account = json_array_get(
 		json_object_get(status, "accounts"), account_number(t, fd));
 	username = json_text(account, "username");
@@ -160,9 +187,10 @@ static int hand_in(struct test *t, struct client *client, struct err *err)
 	char place[256], line[320];
 	int fd;
 
-	fd = smtp_connect(ctl_conf(t->ctl), place, sizeof(place), err);
+	fd = smtp_connect(
+		ctl_conf(t->ctl), t->until_ms, place, sizeof(place), err);
 	if (fd < 0)
-		return -1;
+		return stopped(t, err);
 	snprintf(line, sizeof(line), "to gmrelayd at %s", place);
 	tell(t, "connected", line);
 	if (take_account(t, client, fd, err) != 0) {
@@ -195,23 +223,18 @@ static void take_event(struct test *t, const json_t *object)
 		   strcmp(event, "deferred") == 0;
 }
 
-static int follow(
-	struct test *t, struct client *client, int timeout_s, struct err *err)
+static int follow(struct test *t, struct client *client, struct err *err)
 {
-	int64_t until_ms = clock_boot_ms() + (int64_t)timeout_s * 1000;
-	int64_t left;
 	json_t *object;
 	bool last = false;
 
 	while (!t->ended && !last) {
-		left = until_ms - clock_boot_ms();
-		object = client_next(
-			client, left > 0 ? (int)left : 0, &last, err);
-		if (object == NULL && clock_boot_ms() >= until_ms)
+		object = client_next(client, left_ms(t), &last, err);
+		if (object == NULL && left_ms(t) == 0)
 			return err_set(err, ERR_LIMIT,
 				"not delivered within %d s; it stays in the "
 				"queue: gmrelayctl queue show %s",
-				timeout_s, t->id);
+				t->timeout_s, t->id);
 		if (object == NULL)
 			return -1;
 		take_event(t, object);
@@ -220,16 +243,17 @@ static int follow(
 	return 0;
 }
 
-static int run_test(struct test *t, int timeout_s, struct err *err)
+static int run_test(struct test *t, struct err *err)
 {
 	struct client *client = client_open(ctl_socket_path(t->ctl), err);
 	int rc = -1;
 
+	t->until_ms = clock_boot_ms() + (int64_t)t->timeout_s * 1000;
 	t->reached = client != NULL;
 	if (client != NULL && hand_in(t, client, err) == 0 &&
 		client_ask(client, "follow", json_pack("{s:s}", "id", t->id),
 			err) == 0)
-		rc = follow(t, client, timeout_s, err);
+		rc = follow(t, client, err);
 	client_close(&client);
 	return rc;
 }
@@ -263,8 +287,8 @@ enum ctl_status ctl_test(struct ctl *ctl, const struct ctl_args *args)
 	if (address_parse(&test.to, to, strlen(to), false, &err) != 0)
 		return ctl_fail(ctl, CTL_UNKNOWN, &err);
 	test.steps = json_array();
-	rc = run_test(&test,
-		args->timeout_s > 0 ? args->timeout_s : TEST_TIMEOUT_S, &err);
+	test.timeout_s = args->timeout_s > 0 ? args->timeout_s : TEST_TIMEOUT_S;
+	rc = run_test(&test, &err);
 	if (rc != 0) {
 		if (ctl->json)
 			tell(&test, "problem", err.text);

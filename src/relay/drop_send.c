@@ -71,7 +71,7 @@ static int deliver(
 	do {
 		before = left;
 		m->let_in = false;
-		fd = submit_connect(look->conf->submit, err);
+		fd = submit_connect(look->conf->submit, SUBMIT_TIMEOUT_MS, err);
 		if (fd < 0)
 			return -1;
 		if (!lend(look, fd)) {

@@ -39,7 +39,8 @@ static int run_smtp(const struct options *o, const struct rights *rights)
 
 	(void)o;
 	fd = submit_connect(
-		rights_setting(rights, "GMRELAY_SUBMIT", SUBMIT_SOCKET), &err);
+		rights_setting(rights, "GMRELAY_SUBMIT", SUBMIT_SOCKET),
+		SUBMIT_TIMEOUT_MS, &err);
 	if (fd < 0) {
 		complain(&err);
 		(void)write_full(STDOUT_FILENO, down, sizeof(down) - 1);

@@ -29,6 +29,7 @@ enum {
 
 struct client {
 	int fd;
+	int64_t until_ms; /* 0: none */
 	struct buf in;
 	size_t used; /* of in */
 	struct line_splitter splitter;
@@ -38,9 +39,21 @@ struct client {
 
 /* --- connection ----------------------------------------------------------- */
 
-int submit_connect(const char *path, struct err *err)
+int submit_set_timeout(int fd, int timeout_ms)
 {
-	const struct timeval timeout = {.tv_sec = SUBMIT_TIMEOUT_MS / 1000};
+	const struct timeval timeout = {.tv_sec = timeout_ms / 1000,
+		.tv_usec = timeout_ms % 1000 * 1000};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
+		    sizeof(timeout)) != 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
+			sizeof(timeout)) != 0)
+		return -1;
+	return 0;
+}
+
+int submit_connect(const char *path, int timeout_ms, struct err *err)
+{
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	int fd;
 
@@ -51,10 +64,7 @@ int submit_connect(const char *path, struct err *err)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_errno(err, "cannot make a socket");
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
-		    sizeof(timeout)) != 0 ||
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
-			sizeof(timeout)) != 0 ||
+	if (submit_set_timeout(fd, timeout_ms) != 0 ||
 		connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) != 0) {
 		err_errno(err, "cannot connect to gmrelayd at %s", path);
 		close(fd);
@@ -68,6 +78,22 @@ static int no_answer(struct err *err)
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		return err_set(err, ERR_LIMIT, "gmrelayd does not answer");
 	return err_errno(err, "the connection to gmrelayd broke");
+}
+
+/* Before a call that may block. Returns 0; -1 with errno set as by such a call
+ * when the time is over. */
+static int bound_call(const struct client *c)
+{
+	int64_t left = c->until_ms - clock_boot_ms();
+
+	if (c->until_ms == 0)
+		return 0;
+	if (left <= 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return submit_set_timeout(c->fd,
+		left < SUBMIT_TIMEOUT_MS ? (int)left : SUBMIT_TIMEOUT_MS);
 }
 
 static int read_more(struct client *c, struct err *err)
@@ -84,7 +110,8 @@ static int read_more(struct client *c, struct err *err)
 	if (to == NULL)
 		return err_set(err, ERR_PROTOCOL, "the answer has no end");
 	do
-		n = recv(c->fd, to, REPLY_LINE_MAX, 0);
+		n = bound_call(c) == 0 ? recv(c->fd, to, REPLY_LINE_MAX, 0)
+				       : -1;
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return no_answer(err);
@@ -137,7 +164,8 @@ static int write_all(struct client *c, const char *data, size_t len)
 	ssize_t n;
 
 	while (len > 0) {
-		n = send(c->fd, data, len, MSG_NOSIGNAL);
+		n = bound_call(c) == 0 ? send(c->fd, data, len, MSG_NOSIGNAL)
+				       : -1;
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -388,7 +416,7 @@ static int transaction(
 int submit_send(
 	int fd, const char *helo, struct submit_message *m, struct err *err)
 {
-	struct client c = {.fd = fd};
+	struct client c = {.fd = fd, .until_ms = m->until_ms};
 	size_t open = submit_count(m, SUBMIT_OPEN), left = 0, i;
 	int rc;
 
@@ -424,7 +452,7 @@ int submit_deliver(const char *path, const char *helo, struct submit_message *m,
 	do {
 		before = left;
 		m->let_in = false;
-		fd = submit_connect(path, err);
+		fd = submit_connect(path, SUBMIT_TIMEOUT_MS, err);
 		if (fd < 0)
 			return -1;
 		rc = submit_send(fd, helo, m, err);

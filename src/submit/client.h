@@ -2,7 +2,8 @@
  * client.h - hands messages in by SMTP over a Unix socket, waiting for each
  *            answer.
  * Used by:    sendmail/, relay/drop (in its thread), ctl/test.
- * Blocks:     yes, a connection and each answer for at most the timeout.
+ * Blocks:     yes, a connection and each answer for at most the timeout; all
+ *             of it until until_ms, where that is set.
  * Source:     RFC 5321 4.1, 4.5.3.1.10 (too many recipients); RFC 1870 (SIZE),
  *             3030 (BDAT: the bytes as they are), 3461 (DSN), 6531 (SMTPUTF8).
  */
@@ -57,13 +58,18 @@ struct submit_message {
 	/* The message was taken, for some recipients at least; NULL is fine. */
 	void (*on_taken)(void *arg, const struct reply *reply);
 	void *arg;
+	int64_t until_ms; /* boot clock: then it is given up; 0: never */
 	/* The last connection was welcomed: what is open is so because of the
 	 * message. */
 	bool let_in;
 };
 
 /* Connects to the Unix socket at path. Returns a descriptor, -1 with err. */
-int submit_connect(const char *path, struct err *err);
+int submit_connect(const char *path, int timeout_ms, struct err *err);
+
+/* Bounds each call on a socket that blocks, connect(2) too. Returns 0; -1 with
+ * errno set. */
+int submit_set_timeout(int fd, int timeout_ms);
 
 /* Speaks to the daemon at fd (closed) and hands the message in; helo is the
  * name it goes by. In several transactions where the daemon takes only so many

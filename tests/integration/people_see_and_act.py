@@ -3,6 +3,7 @@ with the right exit status, and nothing raw from strangers on the terminal."""
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 
@@ -317,7 +318,7 @@ def test_says_beforehand_that_the_account_waits(t):
     fake.wait_messages(1)
     daemon.send(message())
     daemon.wait_account("over-quota")
-    done = daemon.ctl_run("test", "person@example.net", "--timeout", "1",
+    done = daemon.ctl_run("test", "person@example.net", "--timeout", "30",
                           json_output=False)
     t.equal(done.returncode, 1, "status")
     account = [x for x in done.stdout.splitlines() if
@@ -373,10 +374,24 @@ def test_gives_up_in_time(t):
     fake = t.fake()
     stalled = fake.rule("FINAL", action="stall")
     daemon = t.daemon(fake).start()
-    done = daemon.ctl_run("test", "person@example.net", "--timeout", "1")
+    done = daemon.ctl_run("test", "person@example.net", "--timeout", "5")
     t.equal(done.returncode, 1, "status")
-    t.true("not delivered within 1 s" in done.stderr, done.stderr)
+    t.true("not delivered within 5 s" in done.stderr, done.stderr)
     stalled.release()
+
+
+@scenario
+def test_waits_no_longer_for_a_receiver_that_hangs(t):
+    daemon = t.daemon(t.fake()).start()
+    receiver = daemon.wait_roles()["receiver"]
+    os.kill(receiver, signal.SIGSTOP)
+    try:
+        done = daemon.ctl_run("test", "person@example.net", "--timeout", "1")
+    finally:
+        os.kill(receiver, signal.SIGCONT)
+    t.equal(done.returncode, 1, "status")
+    t.true("did not say within 1 s that it has the message" in done.stderr,
+           done.stderr)
 
 
 @scenario
