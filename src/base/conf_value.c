@@ -193,9 +193,9 @@ void conf_read_backoff(struct conf_reader *r)
 
 	if (r->values->count != 2) {
 		conf_bad_setting(r,
-			"%zu times; two are needed, the first wait and the "
+			"%zu time%s; two are needed, the first wait and the "
 			"longest: {\"5s\", \"5m\"}",
-			r->values->count);
+			r->values->count, plural(r->values->count));
 		return;
 	}
 	conf->backoff_first_ms = read_duration(r, 0);

@@ -91,6 +91,11 @@ const char *decimal(char text[DECIMAL_SIZE], uint64_t value)
 	return memcpy(text, first, (size_t)(digits + sizeof(digits) - first));
 }
 
+const char *plural(uint64_t number)
+{
+	return number == 1 ? "" : "s";
+}
+
 size_t text_join(char *text, size_t size, const char *const *strings)
 {
 	size_t len = 0, n;

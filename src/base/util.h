@@ -42,6 +42,9 @@ int hex64_parse(const char *text, uint64_t *value_out);
 /* Writes value in decimal digits. Returns text. */
 const char *decimal(char text[DECIMAL_SIZE], uint64_t value);
 
+/* The ending of a regular noun behind that number: "s", but for one. */
+const char *plural(uint64_t number);
+
 /* Writes STRINGS() to text, one behind the other, cut to size - 1 octets; size
  * is not 0. Returns how many they are then. */
 size_t text_join(char *text, size_t size, const char *const *strings);

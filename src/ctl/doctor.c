@@ -200,15 +200,18 @@ static void doctor_remote(struct findings *f)
 
 static void print_summary(const struct findings *f)
 {
+	const size_t warnings = f->counts[FINDING_WARN];
+
 	if (f->counts[FINDING_FAIL] > 0)
-		printf("\n%zu failed, %zu warnings: see above\n",
-			f->counts[FINDING_FAIL], f->counts[FINDING_WARN]);
+		printf("\n%zu failed, %zu warning%s: see above\n",
+			f->counts[FINDING_FAIL], warnings, plural(warnings));
 	else if (f->counts[FINDING_UNKNOWN] > 0)
 		printf("\nnothing failed, but %zu could not be looked at; "
-		       "%zu warnings\n",
-			f->counts[FINDING_UNKNOWN], f->counts[FINDING_WARN]);
+		       "%zu warning%s\n",
+			f->counts[FINDING_UNKNOWN], warnings, plural(warnings));
 	else
-		printf("\nall well, %zu warnings\n", f->counts[FINDING_WARN]);
+		printf("\nall well, %zu warning%s\n", warnings,
+			plural(warnings));
 }
 
 static void print_document(const struct findings *f)

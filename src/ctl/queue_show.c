@@ -31,6 +31,7 @@ static void print_times(const json_t *message)
 {
 	char text[TEXT_SHORT], date[64] = "";
 	time_t arrived = (time_t)json_number(message, "arrived_s");
+	int64_t size = json_number(message, "size");
 	struct tm tm;
 
 	if (localtime_r(&arrived, &tm) != NULL)
@@ -38,8 +39,8 @@ static void print_times(const json_t *message)
 	printf("arrived    %s (%s) from ", date,
 		text_ago(text, ((int64_t)time(NULL) - arrived) * 1000));
 	text_put(stdout, json_text(message, "client"));
-	printf("\nsize       %lld octets\nattempts   %lld\n",
-		(long long)json_number(message, "size"),
+	printf("\nsize       %lld octet%s\nattempts   %lld\n", (long long)size,
+		plural((uint64_t)size),
 		(long long)json_number(message, "attempts"));
 	print_value("next", ctl_next_try(text, message));
 }

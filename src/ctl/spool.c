@@ -203,15 +203,16 @@ static json_t *result_json(
 static void print_result(
 	const struct spool_job *job, const struct spool_counts *c, bool running)
 {
-	printf("journal  %zu segments, %zu records, %zu of them done with\n",
-		c->segments, c->records, c->done);
+	printf("journal  %zu segment%s, %zu record%s, %zu of them done with\n",
+		c->segments, plural(c->segments), c->records,
+		plural(c->records), c->done);
 	printf("waiting  %zu in the journal, %zu in queue/\n", c->journal,
 		c->queue);
 	printf("failed   %zu\nbodies   %zu, %zu of them in stock or left over\n",
 		c->failed, c->bodies, c->spare);
 	if (job->dir_fd >= 0)
-		printf("exported %zu messages, %zu could not be written\n",
-			job->written, job->unwritten);
+		printf("exported %zu message%s, %zu could not be written\n",
+			job->written, plural(job->written), job->unwritten);
 	if (running)
 		puts("note     gmrelayd is running: what is under way may look "
 		     "unfinished here");

@@ -65,14 +65,22 @@ static void print_drop(const json_t *drop)
 	if (json_is_null(drop))
 		printf("drop      cannot be read: see the log\n");
 	if (waiting > 0)
-		printf("drop      %s%lld left by the sendmail command wait to "
-		       "be taken in, the oldest for %s\n",
-			more, (long long)waiting,
+		printf("drop      %s%lld left by the sendmail command wait%s "
+		       "to be taken in, the oldest for %s\n",
+			more, (long long)waiting, waiting == 1 ? "s" : "",
 			text_span(oldest, json_number(drop, "oldest_ms")));
 	if (refused > 0)
 		printf("drop      %s%lld set aside in the spool's drop/, as "
-		       "NAME.refused: the log says why; delete them when seen\n",
+		       "NAME.refused: the log says why; delete what you have seen\n",
 			more, (long long)refused);
+}
+
+static void print_number(
+	const json_t *object, const char *key, const char *noun)
+{
+	const int64_t number = json_number(object, key);
+
+	printf("%lld %s%s", (long long)number, noun, plural((uint64_t)number));
 }
 
 static void print_counters(const json_t *counters)
@@ -80,25 +88,33 @@ static void print_counters(const json_t *counters)
 	const json_t *receiver = json_object_get(counters, "receiver");
 	const json_t *relay = json_object_get(counters, "relay");
 
-	if (receiver != NULL)
-		printf("accepted  %lld messages; %lld clients open, %lld "
-		       "refused\n",
-			(long long)json_number(receiver, "accepted"),
-			(long long)json_number(receiver, "open_sessions"),
+	if (receiver != NULL) {
+		fputs("accepted  ", stdout);
+		print_number(receiver, "accepted", "message");
+		fputs("; ", stdout);
+		print_number(receiver, "open_sessions", "client");
+		printf(" open, %lld refused\n",
 			(long long)json_number(receiver, "refused"));
-	if (relay != NULL)
-		printf("delivered %lld messages to %lld recipients, %lld in "
-		       "doubt\n",
-			(long long)json_number(relay, "delivered"),
-			(long long)json_number(relay, "delivered_recipients"),
+	}
+	if (relay != NULL) {
+		fputs("delivered ", stdout);
+		print_number(relay, "delivered", "message");
+		fputs(" to ", stdout);
+		print_number(relay, "delivered_recipients", "recipient");
+		printf(", %lld in doubt\n",
 			(long long)json_number(relay, "in_doubt"));
+	}
 }
 
-static void print_limit(const json_t *a, const char *key, const char *limit)
+/* Of the last 24 hours: "3 messages", "1 of 500 messages". */
+static void print_sent(
+	const json_t *a, const char *key, const char *limit, const char *noun)
 {
-	printf("%lld", (long long)json_number(a, key));
-	if (json_number(a, limit) > 0)
-		printf(" of %lld", (long long)json_number(a, limit));
+	if (json_number(a, limit) > 0) {
+		printf("%lld of ", (long long)json_number(a, key));
+		key = limit;
+	}
+	print_number(a, key, noun);
 }
 
 static void print_account(const struct ctl *ctl, const json_t *a)
@@ -117,10 +133,10 @@ static void print_account(const struct ctl *ctl, const json_t *a)
 		printf(", next try %s",
 			text_until(next, json_number(a, "next_ms")));
 	fputs("; in 24 h ", stdout);
-	print_limit(a, "messages_day", "messages_limit");
-	fputs(" messages, ", stdout);
-	print_limit(a, "recipients_day", "recipients_limit");
-	fputs(" recipients\n", stdout);
+	print_sent(a, "messages_day", "messages_limit", "message");
+	fputs(", ", stdout);
+	print_sent(a, "recipients_day", "recipients_limit", "recipient");
+	putchar('\n');
 	if (json_text(a, "reason")[0] != '\0')
 		text_put_wrapped(
 			stdout, json_text(a, "reason"), 10, ctl->width);

@@ -60,12 +60,13 @@ static void on_finding(void *arg, bool error, unsigned line, const char *text)
 
 static void tell_rest(struct telling *t)
 {
+	const size_t more = t->told > TOLD_MAX ? t->told - TOLD_MAX : 0;
 	char text[64];
 
-	if (t->told <= TOLD_MAX)
+	if (more == 0)
 		return;
-	snprintf(text, sizeof(text), "and %zu findings more",
-		t->told - TOLD_MAX);
+	snprintf(text, sizeof(text), "and %zu finding%s more", more,
+		plural(more));
 	t->told = 0;
 	on_finding(t, false, 0, text);
 }

@@ -58,12 +58,12 @@ static void print_reason(struct account *a, char out[ACCOUNT_REASON_MAX])
 	struct ledger_sum sum = ledger_total(&a->ledger, clock_wall_s());
 
 	snprintf(out, ACCOUNT_REASON_MAX,
-		"%u messages to %u recipients were sent in the last 24 hours, "
+		"%u message%s to %u recipient%s went out in the last 24 hours, "
 		"the limit is %u and %u: mail waits until the window has "
 		"moved on. Nothing is lost. Where the account may send more, "
 		"raise daily-messages and daily-recipients and reload.",
-		sum.messages, sum.recipients,
-		conf_daily_messages(a->params.settings),
+		sum.messages, plural(sum.messages), sum.recipients,
+		plural(sum.recipients), conf_daily_messages(a->params.settings),
 		conf_daily_recipients(a->params.settings));
 }
 

@@ -108,6 +108,7 @@ static int examine(struct drop_mail *mail, struct err *err)
 	struct submit_message *m = &mail->message;
 	struct stat st;
 	size_t length = 0;
+	uint64_t octets;
 
 	if (fstat(mail->fd, &st) != 0)
 		return err_errno(err, "cannot look at it");
@@ -120,10 +121,11 @@ static int examine(struct drop_mail *mail, struct err *err)
 		return err_set(err, ERR_LIMIT, "it is too large");
 	if (read_envelope(mail, &length, err) != 0)
 		return -1;
-	if ((uint64_t)st.st_size - length != e->size)
+	octets = (uint64_t)st.st_size - length;
+	if (octets != e->size)
 		return err_set(err, ERR_DAMAGED,
-			"its message has %llu octets of %llu",
-			(unsigned long long)st.st_size - length,
+			"its message has %llu octet%s, its size line says %llu",
+			(unsigned long long)octets, plural(octets),
 			(unsigned long long)e->size);
 	if (e->has_uid && st.st_uid != geteuid())
 		return err_set(

@@ -120,9 +120,9 @@ static void print_status(const struct relay *r, char *text, size_t size)
 	}
 	if (unseen > 0)
 		snprintf(text, size,
-			"%zu failed messages nobody has looked at: see "
+			"%zu failed message%s nobody has looked at: see "
 			"gmrelayctl queue list --failed",
-			unseen);
+			unseen, plural(unseen));
 	else
 		snprintf(text, size, "Relaying");
 }

@@ -113,8 +113,8 @@ static int list_recipients(
 		shown++;
 	}
 	if (count > shown)
-		rc |= buf_addf(&d->text, "     and %zu more recipients\r\n",
-			count - shown);
+		rc |= buf_addf(&d->text, "     and %zu more recipient%s\r\n",
+			count - shown, plural(count - shown));
 	return rc;
 }
 
@@ -201,8 +201,8 @@ int digest_write(const struct digest *d, const struct digest_params *p,
 	struct buf text;
 	int rc;
 
-	snprintf(subject, sizeof(subject), "Undelivered: %zu messages",
-		p->messages);
+	snprintf(subject, sizeof(subject), "Undelivered: %zu message%s",
+		p->messages, plural(p->messages));
 	buf_init(&text, REPORT_SIZE_MAX);
 	rc = report_header(&r, subject, NULL, false, out);
 	rc |= write_text(d, p, &text);

@@ -54,8 +54,8 @@ static int write_about(
 	snprintf(line, sizeof(line), "From: <%s>", env->reverse_path);
 	rc |= report_wrap(out, "  ", line);
 	date_print(env->arrived_s, 0, date, sizeof(date));
-	snprintf(line, sizeof(line), "Arrived: %s from %s, %llu octets", date,
-		env->client, (unsigned long long)env->size);
+	snprintf(line, sizeof(line), "Arrived: %s from %s, %llu octet%s", date,
+		env->client, (unsigned long long)env->size, plural(env->size));
 	return rc | report_wrap(out, "  ", line);
 }
 

@@ -67,6 +67,22 @@ def status_says_when_somebody_is_needed(t):
 
 
 @scenario
+def numbers_and_nouns_agree(t):
+    fake = t.fake()
+    daemon = t.daemon(fake).start()
+    t.true("accepted  0 messages; 0 clients open" in run(t, daemon, "status"),
+           "none")
+    daemon.send(message())
+    daemon.wait_queue_empty()
+    text = run(t, daemon, "status")
+    for words in ("accepted  1 message; ", "delivered 1 message to 1 "
+                  "recipient, "):
+        t.true(words in text, text)
+    t.true(re.search(r"in 24 h 1( of \d+)? messages?, 1( of \d+)? recipient",
+                     text), text)
+
+
+@scenario
 def a_daemon_out_of_reach_is_status_2(t):
     daemon = t.daemon(t.fake())
     for command in (["status"], ["queue", "list"], ["reload"],

@@ -41,7 +41,7 @@ class Reports:
 
     def digests(self):
         return [x for x in self.all() if re.match(
-            r"Undelivered: \d+ messages$", x.header("Subject")[0])]
+            r"Undelivered: \d+ messages?$", x.header("Subject")[0])]
 
     def singles(self):
         digests = self.digests()
@@ -268,7 +268,7 @@ def what_waits_for_others_is_told_of_in_the_end(t):
 
 def check_digest_of_one(t, reports, ident):
     got = reports.wait_digests()
-    t.equal(got[0].header("Subject"), ["Undelivered: 1 messages"], "digest")
+    t.equal(got[0].header("Subject"), ["Undelivered: 1 message"], "digest")
     t.true(b"slow@" not in got[0].data, "who got it is not named")
     t.equal(reports.name(ident), 1, "it is told of")
 

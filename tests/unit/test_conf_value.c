@@ -29,7 +29,7 @@ static const struct vector amounts_vectors[] = {
 		{"E1: retry: 17 times"}},
 	{"retry = {1h,\n1m,\n2d}", {"E3: retry: \"2d\" is too large"}},
 	{"retry = {0}", {"E1: retry: \"0\" is too small"}},
-	{"backoff = 5s", {"E1: backoff: 1 times; two are needed"}},
+	{"backoff = 5s", {"E1: backoff: 1 time; two are needed"}},
 	{"backoff = {1s,2s,3s}", {"E1: backoff: 3 times"}},
 	{"backoff = {5m, 5s}", {"E1: write {\"5s\", \"5m\"}"}},
 	{"backoff = {5s, x}", {"E1: backoff: \"x\" is not a time"}},

@@ -86,6 +86,15 @@ static void test_decimal(void **state)
 	assert_string_equal(decimal(text, UINT64_MAX), "18446744073709551615");
 }
 
+static void test_plural(void **state)
+{
+	(void)state;
+	assert_string_equal(plural(0), "s");
+	assert_string_equal(plural(1), "");
+	assert_string_equal(plural(2), "s");
+	assert_string_equal(plural(UINT64_MAX), "s");
+}
+
 static void test_join(void **state)
 {
 	char text[8];
@@ -363,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_hex),
 		cmocka_unit_test(test_decimal),
+		cmocka_unit_test(test_plural),
 		cmocka_unit_test(test_join),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_utf8_invisible),
