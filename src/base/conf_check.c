@@ -149,9 +149,9 @@ static void check_users(const struct conf_check *c)
 	if (conf_check_good(c, 0, "user") &&
 		conf_check_good(c, 0, "relay-user") &&
 		strcmp(c->conf->user, c->conf->relay_user) == 0)
-		conf_warning(c->report, line_of_pair(c, "relay-user", "user"),
+		conf_error(c->report, line_of_pair(c, "relay-user", "user"),
 			"user and relay-user are the same: the process that "
-			"talks to clients could reach the credentials; write "
+			"talks to clients could reach the credentials; name "
 			"two users");
 }
 

@@ -131,12 +131,13 @@ int privs_find_users(
 			out->receiver.uid == 0 || out->receiver.gid == 0
 				? conf->user
 				: conf->relay_user);
+	/* of two spellings: the configuration's own check sees one */
 	if (out->receiver.uid == out->relay.uid)
 		return err_set(err, ERR_CONFIG,
-			"user and relay-user are both %s: the part that talks "
-			"to clients must not be the one that holds the "
-			"passwords; name two users",
-			conf->user);
+			"user %s and relay-user %s are the same: the process "
+			"that talks to clients could reach the credentials; "
+			"name two users",
+			conf->user, conf->relay_user);
 	return 0;
 }
 

@@ -123,12 +123,14 @@ def root_is_refused(t):
 @scenario
 def one_user_for_both_is_refused(t):
     t.need_root()
-    daemon = t.daemon(t.fake(), user=str(RELAY_UID))
-    refused(t, daemon, "name two users")
     known, _ = two_users(t)
-    daemon = t.daemon(t.fake(), user=known.pw_name,
-                      relay_user=str(known.pw_uid))
-    refused(t, daemon, "name two users")
+    for settings in ({"user": str(RELAY_UID)},
+                     {"user": known.pw_name,
+                      "relay_user": str(known.pw_uid)}):
+        daemon = t.daemon(t.fake(), **settings)
+        refused(t, daemon, "name two users")
+        for said in (daemon.check_config()[1], daemon.log_now()):
+            t.equal(said.count("two users"), 1, "told once: %s" % said)
 
 
 @scenario

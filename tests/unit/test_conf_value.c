@@ -109,7 +109,7 @@ static const struct vector names_and_paths_vectors[] = {
 	{"user = \"\"", {"E1: is neither a user's name nor a number"}},
 	{"user = \"a:b\"", {"E1: is neither a user's name"}},
 	{"user = \"-1\"", {"E1: is neither a user's name"}},
-	{"user = \"x\"\nrelay-user = \"x\"", {"W2: are the same"}},
+	{"user = \"x\"\nrelay-user = \"x\"", {"E2: are the same"}},
 };
 
 static const struct vector aliases_vectors[] = {
