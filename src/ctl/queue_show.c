@@ -54,6 +54,8 @@ static void print_message(const json_t *message)
 	print_value("from", from[0] != '\0' ? from : "<>");
 	if (json_text(message, "account")[0] != '\0')
 		print_value("account", json_text(message, "account"));
+	print_value("envid", json_text(message, "envid"));
+	print_value("ret", json_text(message, "ret"));
 	print_times(message);
 	print_value("why", json_text(message, "reason"));
 }
@@ -69,6 +71,8 @@ static void print_rcpt(const json_t *rcpt)
 		text_put(stdout, json_text(rcpt, "reply"));
 	}
 	putchar('\n');
+	print_value("  notify", json_text(rcpt, "notify"));
+	print_value("  orcpt", json_text(rcpt, "orcpt"));
 }
 
 static void print_shown(const json_t *document)

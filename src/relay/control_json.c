@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/counters.h"
 #include "base/util.h"
+#include "proto/dsn.h"
 #include "relay/report.h"
 
 #include <string.h>
@@ -93,14 +94,32 @@ static const char *telling_reply(const struct envelope *env)
 	return found;
 }
 
+/* What the xtext of ENVID, or ORCPT, which is longer, stands for; JSON null for
+ * NULL. */
+static json_t *decoded(const char *xtext)
+{
+	char text[DSN_ORCPT_MAX + 1];
+
+	if (xtext == NULL || strlen(xtext) > DSN_ORCPT_MAX)
+		return json_null();
+	dsn_decode(xtext, text);
+	return control_json_text(text);
+}
+
+/* Words that are "" where nothing was said. */
+static json_t *said(const char *words)
+{
+	return control_json_text(words[0] != '\0' ? words : NULL);
+}
+
 static void add_envelope(json_t *row, const struct envelope *env)
 {
 	json_object_set_new(row, "from", control_json_text(env->reverse_path));
 	json_object_set_new(row, "to", row_recipients(env));
 	json_object_set_new(row, "client", control_json_text(env->client));
-	json_object_set_new(row, "account",
-		control_json_text(
-			env->account[0] != '\0' ? env->account : NULL));
+	json_object_set_new(row, "account", said(env->account));
+	json_object_set_new(row, "envid", decoded(env->envid));
+	json_object_set_new(row, "ret", said(dsn_ret_name(env->ret)));
 	json_object_set_new(
 		row, "reply", control_json_text(telling_reply(env)));
 	json_object_set_new(row, "reason", control_json_text(env->reason));
@@ -146,10 +165,13 @@ json_t *control_json_rcpt(const struct envelope_rcpt *rcpt)
 		[RCPT_FAILED] = "failed",
 		[RCPT_REPORTED] = "failed",
 	};
+	char notify[DSN_NOTIFY_SIZE];
 
-	return json_pack("{s:o,s:s,s:o}", "address",
+	return json_pack("{s:o,s:s,s:o,s:o,s:o}", "address",
 		control_json_text(rcpt->address), "state", states[rcpt->state],
-		"reply", control_json_text(rcpt->reply));
+		"reply", control_json_text(rcpt->reply), "notify",
+		said(dsn_print_notify(rcpt->notify, notify)), "orcpt",
+		decoded(rcpt->orcpt));
 }
 
 json_t *control_json_account(const struct account_info *info)

@@ -228,6 +228,31 @@ def show_and_cat_give_the_whole_message(t):
 
 
 @scenario
+def show_tells_what_was_asked_of_reports(t):
+    fake, daemon = paused(t)
+    with daemon.client() as client:
+        client.ehlo()
+        client.expect("MAIL FROM:<a@example.org> RET=HDRS ENVID=QQ+2B314", 250)
+        client.expect("RCPT TO:<b@example.net> NOTIFY=SUCCESS,DELAY "
+                      "ORCPT=rfc822;b+40example.net", 250)
+        client.expect("RCPT TO:<c@example.net>", 250)
+        client.expect("DATA", 354)
+        client.send(message() + b".\r\n")
+        number = daemon.id_of(client.reply())
+    told = run_json(t, daemon, "queue", "show", number)
+    t.equal((told["envid"], told["ret"]), ("QQ+314", "HDRS"), "message")
+    t.equal([(x["notify"], x["orcpt"]) for x in told["recipients"]],
+            [("SUCCESS,DELAY", "rfc822;b@example.net"), (None, None)],
+            "recipients")
+    text = run(t, daemon, "queue", "show", number)
+    for line in (r"envid +QQ\+314", "ret +HDRS",
+                 r"to +b@example\.net: pending\n  notify +SUCCESS,DELAY\n"
+                 r"  orcpt +rfc822;b@example\.net\n"
+                 r"to +c@example\.net: pending"):
+        t.true(re.search("^%s$" % line, text, re.M), text)
+
+
+@scenario
 def hold_release_retry_delete(t):
     fake, daemon = paused(t)
     kept, gone = [daemon.send(message(subject=x)) for x in ("kept", "gone")]

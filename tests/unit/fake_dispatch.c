@@ -119,7 +119,14 @@ static void fill(const struct dispatch *d, bool failed, uint64_t id,
 			(d->reply != NULL && envelope_set_reply(&env->rcpts[i],
 						     d->reply) != 0))
 			abort();
+		env->rcpts[i].notify = d->notify;
+		if (d->orcpt != NULL &&
+			envelope_set_orcpt(&env->rcpts[i], d->orcpt) != 0)
+			abort();
 	}
+	env->ret = d->ret;
+	if (d->envid != NULL && envelope_set_envid(env, d->envid) != 0)
+		abort();
 	out->envelope = env;
 }
 

@@ -17,6 +17,10 @@ struct dispatch {
 	size_t recipients;
 	const char *address; /* of every recipient */
 	const char *reply;
+	unsigned notify; /* of every recipient, too */
+	const char *orcpt;
+	const char *envid;
+	enum dsn_ret ret;
 	size_t content_size;     /* bytes i % 251 */
 	struct content *content; /* given out last; the taker's */
 	bool refuse;             /* changes fail */

@@ -132,6 +132,38 @@ static void test_show(void **state)
 	assert_int_equal(f->dispatch.seen, 1);
 }
 
+static void test_show_what_was_asked_of_reports(void **state)
+{
+	static const char request[] =
+		"{\"command\":\"queue.show\",\"id\":\"0000000000000001\"}";
+	struct fixture *f = *state;
+	const json_t *message, *rcpt;
+	json_t *list;
+
+	f->dispatch.queued = 1;
+	f->dispatch.recipients = 1;
+	list = ask(f, request);
+	message = json_object_get(nth(list, 0), "message");
+	rcpt = json_object_get(nth(list, 1), "recipient");
+	assert_true(json_is_null(json_object_get(message, "envid")));
+	assert_true(json_is_null(json_object_get(message, "ret")));
+	assert_true(json_is_null(json_object_get(rcpt, "notify")));
+	assert_true(json_is_null(json_object_get(rcpt, "orcpt")));
+	json_decref(list);
+	f->dispatch.envid = "QQ+2B314";
+	f->dispatch.ret = DSN_RET_FULL;
+	f->dispatch.notify = DSN_SUCCESS | DSN_DELAY;
+	f->dispatch.orcpt = "rfc822;b+40y+2Eorg";
+	list = ask(f, request);
+	message = json_object_get(nth(list, 0), "message");
+	rcpt = json_object_get(nth(list, 1), "recipient");
+	assert_string_equal(text_at(message, "envid"), "QQ+314");
+	assert_string_equal(text_at(message, "ret"), "FULL");
+	assert_string_equal(text_at(rcpt, "notify"), "SUCCESS,DELAY");
+	assert_string_equal(text_at(rcpt, "orcpt"), "rfc822;b@y.org");
+	json_decref(list);
+}
+
 static void cat_whole(struct fixture *f, size_t size)
 {
 	const char *chunk;
@@ -234,6 +266,7 @@ int main(void)
 		TEST(test_list_page_by_page),
 		TEST(test_rows),
 		TEST(test_show),
+		TEST(test_show_what_was_asked_of_reports),
 		TEST(test_cat),
 		TEST(test_cat_waits_for_its_reader),
 		TEST(test_client_that_leaves_in_cat),
