@@ -43,7 +43,7 @@ struct control {
 	struct event_base *base;
 	const struct role *role;
 	struct dispatch *dispatch;
-	const struct drop *drop; /* NULL: cannot be read */
+	struct drop *drop; /* NULL: cannot be read */
 	struct evconnlistener *listener;
 	struct event *resume;
 	struct control_client *clients;
@@ -57,7 +57,7 @@ struct dispatch *control_client_dispatch(const struct control_client *c)
 	return c->control->dispatch;
 }
 
-const struct drop *control_client_drop(const struct control_client *c)
+struct drop *control_client_drop(const struct control_client *c)
 {
 	return c->control->drop;
 }
@@ -349,7 +349,7 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 }
 
 struct control *control_new(struct event_base *base, const struct role *role,
-	struct dispatch *d, const struct drop *drop, struct err *err)
+	struct dispatch *d, struct drop *drop, struct err *err)
 {
 	struct control *control = xcalloc(1, sizeof(*control));
 

@@ -24,7 +24,7 @@ struct role;
  * after CONTROL_START_S. Requests to the parent (reload, stop) go through
  * role->channel_fd. Returns NULL with err. */
 struct control *control_new(struct event_base *base, const struct role *role,
-	struct dispatch *d, const struct drop *drop, struct err *err);
+	struct dispatch *d, struct drop *drop, struct err *err);
 
 /* The spool is read: whoever asks hears of all that is there. To be called once
  * or more. */

@@ -37,7 +37,7 @@ struct control_stream {
 
 /* What the commands work with. */
 struct dispatch *control_client_dispatch(const struct control_client *c);
-const struct drop *control_client_drop(const struct control_client *c);
+struct drop *control_client_drop(const struct control_client *c);
 struct event_base *control_client_base(const struct control_client *c);
 const struct role *control_client_role(const struct control_client *c);
 

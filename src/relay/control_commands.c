@@ -200,6 +200,7 @@ static void run_queue_flush(
 {
 	(void)r;
 	dispatch_flush(control_client_dispatch(c));
+	drop_flush(control_client_drop(c));
 	control_done(c, NULL);
 }
 

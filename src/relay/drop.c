@@ -44,6 +44,7 @@ struct drop {
 	bool shut;      /* nothing is taken; so far in this pass */
 	bool shut_told; /* and was said before */
 	bool draining;
+	bool flushed; /* by the next look nothing waits any more */
 	bool waited;  /* this look is the one that the timer was for */
 	int delay_ms; /* while nothing is taken; else 0 */
 };
@@ -144,6 +145,9 @@ static void look(struct drop *d)
 	if (d->running || d->draining)
 		return;
 	d->shut = false;
+	if (d->flushed)
+		drop_waits_flush(d->look.waits);
+	d->flushed = false;
 	if (d->worker == NULL)
 		d->worker = worker_new(d->base, "gm-drop", &err);
 	if (d->worker == NULL) {
@@ -267,6 +271,15 @@ struct drop *drop_new(struct event_base *base, const struct role *role,
 int drop_count(const struct drop *d, struct drop_counts *out)
 {
 	return d != NULL ? drop_look_count(&d->look, out) : -1;
+}
+
+void drop_flush(struct drop *d)
+{
+	if (d == NULL || (!d->running && drop_look_is_empty(&d->look)))
+		return;
+	d->flushed = true;
+	d->delay_ms = 0;
+	look(d);
 }
 
 void drop_drain(struct drop *d)

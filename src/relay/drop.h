@@ -30,6 +30,9 @@ struct drop *drop_new(struct event_base *base, const struct role *role,
 struct drop_counts;
 int drop_count(const struct drop *d, struct drop_counts *out);
 
+/* Looks again at once, at what was refused for now too; NULL is fine. */
+void drop_flush(struct drop *d);
+
 /* Begins no further message. */
 void drop_drain(struct drop *d);
 

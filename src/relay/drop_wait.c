@@ -137,11 +137,23 @@ bool drop_waits_refuse(struct drop_waits *w, uint64_t id, int64_t now_ms)
 		w->others_due_ms = now_ms + DROP_DELAY_MAX_MS;
 		return false;
 	}
-	waiting->delay_ms = known ? 2 * waiting->delay_ms : DROP_DELAY_FIRST_MS;
+	waiting->delay_ms = waiting->delay_ms > 0 ? 2 * waiting->delay_ms
+						  : DROP_DELAY_FIRST_MS;
 	if (waiting->delay_ms > DROP_DELAY_MAX_MS)
 		waiting->delay_ms = DROP_DELAY_MAX_MS;
 	waiting->due_ms = now_ms + waiting->delay_ms;
 	return !known;
+}
+
+void drop_waits_flush(struct drop_waits *w)
+{
+	struct waiting *waiting;
+
+	for (waiting = first(w); waiting != NULL;
+		waiting = behind(w, waiting->by_id.id)) {
+		waiting->due_ms = INT64_MIN;
+		waiting->delay_ms = 0;
+	}
 }
 
 void drop_waits_forget(struct drop_waits *w, uint64_t id)

@@ -1,7 +1,7 @@
 /*
  * drop_wait.h - which files of SPOOL/drop/ were refused for now, and when each
  *               is tried again: none keeps the others waiting.
- * Used by:    relay/drop_file.
+ * Used by:    relay/drop_file, relay/drop.
  * Pure:       no descriptor, no clock, no log; time comes in.
  * Invariant:  one that is not in here is tried at once. So is what finds no
  *             room: as many fit in as the command leaves there at most.
@@ -39,6 +39,9 @@ bool drop_waits_is_due(struct drop_waits *w, uint64_t id, int64_t now_ms);
 
 /* It was refused for now. True: for the first time. */
 bool drop_waits_refuse(struct drop_waits *w, uint64_t id, int64_t now_ms);
+
+/* All are due, and wait anew from the shortest on. */
+void drop_waits_flush(struct drop_waits *w);
 
 /* It waits no more. */
 void drop_waits_forget(struct drop_waits *w, uint64_t id);

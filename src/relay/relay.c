@@ -230,6 +230,7 @@ static void on_packet(struct relay *r, struct channel_packet *packet)
 		break;
 	case CHANNEL_FLUSH:
 		dispatch_flush(r->dispatch);
+		drop_flush(r->drop);
 		break;
 	case CHANNEL_REFUSED:
 		control_reload_refused(r->control, packet->text);

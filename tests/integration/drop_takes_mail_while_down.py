@@ -4,6 +4,7 @@ import fcntl
 import os
 import random
 import re
+import signal
 import stat
 
 from lib.drop import (OTHER_UID, TEXT, TO, down, names, put, subjects,
@@ -172,6 +173,24 @@ def what_is_refused_for_now_keeps_nobody_waiting(t):
     t.equal(len([x for x in script.lines if x.startswith("BDAT")]),
             len(good), "messages")
     daemon.wait_log("drop-waits file=.*451 4.3.0", count=len(refused))
+
+
+@scenario
+def a_flush_ends_the_waits(t):
+    """Without, eight of them would take some twenty minutes."""
+    daemon = t.daemon(t.fake()).start()
+    sendmail = Sendmail(t, daemon)
+    os.rename(daemon.submit, daemon.submit + ".away")
+    script = Script(t, [("RCPT", "451 4.3.0 later")], daemon.submit)
+    put(sendmail, "0123456789abcdef", whole())
+    for i in range(8):
+        t.wait_for(lambda n=i: sum(
+            x.startswith("RCPT") for x in script.lines) > n, 60, "an attempt")
+        if i % 2:
+            daemon.signal(signal.SIGUSR1)
+        else:
+            daemon.ask("queue.flush")
+    t.equal(len(daemon.wait_log("drop-waits file=")), 1, "told once")
 
 
 @scenario

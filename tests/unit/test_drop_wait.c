@@ -57,6 +57,25 @@ static void each_waits_alone_and_ever_longer(void **state)
 	drop_waits_free(&w);
 }
 
+static void a_flush_begins_anew(void **state)
+{
+	struct drop_waits *w = drop_waits_new();
+
+	(void)state;
+	drop_waits_flush(w);
+	drop_waits_begin_pass(w);
+	assert_true(drop_waits_refuse(w, 0, 0));
+	assert_true(drop_waits_refuse(w, 1, 0));
+	assert_false(drop_waits_refuse(w, 1, 0));
+	drop_waits_flush(w);
+	assert_true(drop_waits_is_due(w, 0, 0));
+	assert_true(drop_waits_is_due(w, 1, 0));
+	assert_false(drop_waits_refuse(w, 1, 0)); /* it is known all the same */
+	assert_false(drop_waits_is_due(w, 1, DROP_DELAY_FIRST_MS - 1));
+	assert_true(drop_waits_is_due(w, 1, DROP_DELAY_FIRST_MS));
+	drop_waits_free(&w);
+}
+
 static void what_is_gone_is_forgotten(void **state)
 {
 	struct drop_waits *w = drop_waits_new();
@@ -107,6 +126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_known_is_due),
 		cmocka_unit_test(each_waits_alone_and_ever_longer),
+		cmocka_unit_test(a_flush_begins_anew),
 		cmocka_unit_test(what_is_gone_is_forgotten),
 		cmocka_unit_test(so_many_fit_in),
 	};
