@@ -259,12 +259,33 @@ static enum ctl_status take_option(
 	return CTL_FINE;
 }
 
+/* Above all letters; those of enum ctl_option have their bit's number above
+ * LONG_FIRST. */
+enum { LONG_JSON = 256, LONG_FIRST };
+
+/* What getopt_long() did not take: '?' is no option here, ':' lacks its
+ * value. */
+static enum ctl_status bad_option(const struct ctl *ctl,
+	const struct command *command, int result, char *const *argv)
+{
+	const char letter[] = {'-', (char)optopt, '\0'};
+	/* of letters joined together the word is not done with yet */
+	const char *name =
+		optopt > 0 && optopt < LONG_JSON ? letter : argv[optind - 1];
+
+	if (result == ':')
+		return ctl_misused(
+			ctl, "%s wants a value; see gmrelayctl help", name);
+	return ctl_misused(ctl,
+		"%s is no option of %s%s%s; see gmrelayctl help", name,
+		command->group, command->group[0] != '\0' ? " " : "",
+		command->verb);
+}
+
 /* Takes the options out of argv, wherever they stand; "--" ends them. */
 static enum ctl_status read_args(struct ctl *ctl, const struct command *command,
 	int argc, char **argv, struct ctl_args *out)
 {
-	/* those of enum ctl_option have their bit's number above LONG_FIRST */
-	enum { LONG_JSON = 256, LONG_FIRST };
 	static const struct option options[] = {
 		{"json", no_argument, NULL, LONG_JSON},
 		{"all", no_argument, NULL, LONG_FIRST},
@@ -281,15 +302,14 @@ static enum ctl_status read_args(struct ctl *ctl, const struct command *command,
 	int option;
 
 	optind = 0; /* glibc: start afresh, with argv[0] as the verb */
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	opterr = 0; /* it is told here */
+	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (option == LONG_JSON) {
 			ctl->json = true;
 			continue;
 		}
 		if (option < LONG_FIRST)
-			return ctl_misused(ctl,
-				"a bad option for %s; see gmrelayctl help",
-				command->verb);
+			return bad_option(ctl, command, option, argv);
 		bit = 1U << (option - LONG_FIRST);
 		used |= bit;
 		status = take_option(ctl, bit, out);

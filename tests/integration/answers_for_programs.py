@@ -73,6 +73,14 @@ def wrong_usage_is_told_apart(t):
     t.true("there is no queue remove" in text and "delete" in text, text)
     text = failed(t, daemon, "queues", status=2)
     t.true("there is no command queues" in text, text)
+    for wrong, words in ((["--bad"], "--bad is no option of queue list;"),
+                         (["-x"], "-x is no option of queue list;"),
+                         (["--failed=no"], "--failed=no is no option of"),
+                         (["--timeout"], "--timeout wants a value;")):
+        text = failed(t, daemon, "queue", "list", *wrong, status=2)
+        t.true(words in text, text)
+        done = daemon.ctl_run("queue", "list", *wrong)
+        t.equal(len(done.stderr.splitlines()), 1, "lines: " + done.stderr)
     daemon.fake.wait_messages(1)  # it was not held
 
 
