@@ -40,7 +40,7 @@ static void print_queue(const json_t *queue)
 		(long long)json_number(queue, "sending"),
 		(long long)json_number(queue, "held"));
 	if (json_number(queue, "oldest_ms") > 0)
-		printf("; the oldest since %s",
+		printf("; the oldest for %s",
 			text_span(oldest, json_number(queue, "oldest_ms")));
 	if (json_flag(queue, "starting"))
 		printf(" (still being read)");
@@ -177,6 +177,21 @@ enum ctl_status ctl_status(struct ctl *ctl, const struct ctl_args *args)
 
 /* --- accounts ------------------------------------------------------------ */
 
+enum { LIMITED_SIZE = 2 * TEXT_SHORT };
+
+/* "3 of 500"; "3" without a limit. */
+static void print_limited(const json_t *a, const char *key, const char *limit,
+	char out[LIMITED_SIZE])
+{
+	const int64_t max = json_number(a, limit);
+	int len = snprintf(
+		out, LIMITED_SIZE, "%lld", (long long)json_number(a, key));
+
+	if (max > 0)
+		snprintf(out + len, LIMITED_SIZE - (size_t)len, " of %lld",
+			(long long)max);
+}
+
 static void print_account_table(const struct ctl *ctl, const json_t *accounts)
 {
 	static const struct table_column columns[] = {
@@ -188,7 +203,7 @@ static void print_account_table(const struct ctl *ctl, const json_t *accounts)
 		{.title = "RECIPIENTS", .right = true},
 		{.title = "REASON", .flexible = true},
 	};
-	char next[TEXT_SHORT], messages[TEXT_SHORT], recipients[TEXT_SHORT];
+	char next[TEXT_SHORT], messages[LIMITED_SIZE], recipients[LIMITED_SIZE];
 	struct table *t = table_new(
 		columns, COUNT_OF(columns), ctl->tty ? ctl->width : 0);
 	const json_t *a;
@@ -196,10 +211,9 @@ static void print_account_table(const struct ctl *ctl, const json_t *accounts)
 
 	for (i = 0; i < json_array_size(accounts); i++) {
 		a = json_array_get(accounts, i);
-		snprintf(messages, sizeof(messages), "%lld",
-			(long long)json_number(a, "messages_day"));
-		snprintf(recipients, sizeof(recipients), "%lld",
-			(long long)json_number(a, "recipients_day"));
+		print_limited(a, "messages_day", "messages_limit", messages);
+		print_limited(
+			a, "recipients_day", "recipients_limit", recipients);
 		table_row(t,
 			(const char *const[]){json_text(a, "name"),
 				json_text(a, "username"), json_text(a, "state"),

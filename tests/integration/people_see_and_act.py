@@ -69,7 +69,7 @@ def status_says_when_somebody_is_needed(t):
 @scenario
 def numbers_and_nouns_agree(t):
     fake = t.fake()
-    daemon = t.daemon(fake).start()
+    daemon = t.daemon(fake, account={"daily_messages": 500}).start()
     t.true("accepted  0 messages; 0 clients open" in run(t, daemon, "status"),
            "none")
     daemon.send(message())
@@ -78,8 +78,9 @@ def numbers_and_nouns_agree(t):
     for words in ("accepted  1 message; ", "delivered 1 message to 1 "
                   "recipient, "):
         t.true(words in text, text)
-    t.true(re.search(r"in 24 h 1( of \d+)? messages?, 1( of \d+)? recipient",
-                     text), text)
+    t.true("; in 24 h 1 of 500 messages, 1 recipient\n" in text, text)
+    text = run(t, daemon, "account", "list")
+    t.true(re.search(r" active +- +1 of 500 +1 +-$", text, re.M), text)
 
 
 @scenario
