@@ -177,6 +177,22 @@ def a_list_that_is_cut_short_says_so(t):
 
 
 @scenario
+def what_the_daemon_refuses_is_a_document(t):
+    path = t.path("refusing.sock")
+    old = Closing(path, [None])
+    t.at_end.append(old.close)
+    for command in (["status"], ["clients"], ["account", "list"],
+                    ["account", "pause", "x"], ["queue", "list"],
+                    ["queue", "show", NOBODY], ["queue", "cat", NOBODY],
+                    ["queue", "flush"]):
+        done = subprocess.run([GMRELAYCTL, "-s", path, "--json", *command],
+                              capture_output=True, text=True, timeout=60)
+        t.true(done.returncode in (1, 2), "status of %s" % command)
+        told = document(t, done, command)
+        t.equal(told["error"]["text"], "no more", "%s" % command)
+
+
+@scenario
 def a_slow_reader_keeps_no_answer_waiting(t):
     """The daemon has given its answer, and is done with the client, before
     the first octet of a large message is read."""
