@@ -191,11 +191,12 @@ static json_t *result_json(
 		(json_int_t)c->failed);
 
 	json_object_update_new(json,
-		json_pack("{s:I,s:I,s:I,s:I,s:I,s:b,s:O,s:O}", "bodies",
+		json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:O,s:O}", "bodies",
 			(json_int_t)c->bodies, "spare", (json_int_t)c->spare,
 			"notes", (json_int_t)c->notes, "damaged",
 			(json_int_t)c->damaged, "exported",
-			(json_int_t)job->written, "daemon_runs", running,
+			(json_int_t)job->written, "unwritten",
+			(json_int_t)job->unwritten, "daemon_runs", running,
 			"problems", job->problems, "messages", job->messages));
 	return json;
 }

@@ -3,6 +3,8 @@ means something, and nothing is lost when whoever reads it is slow."""
 import base64
 import fcntl
 import json
+import os
+import re
 import socket
 import struct
 import subprocess
@@ -14,6 +16,8 @@ from lib.harness import main, scenario, wait_for
 from lib.mail import without_received
 from lib.smtpclient import message
 
+MANUAL = os.path.join(os.environ.get("top_srcdir") or os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "../.."), "man/gmrelayctl.8")
 NOBODY = "00000000000000ff"
 CLIENTS_MAX = 32
 
@@ -35,6 +39,31 @@ def failed(t, daemon, *command, status):
            "%s: %r" % (command, told))
     t.true(told["error"]["text"] in done.stderr, "for people as well")
     return told["error"]["text"]
+
+
+def keys_of(value):
+    if isinstance(value, list):
+        return set().union(*map(keys_of, value))
+    if not isinstance(value, dict):
+        return set()
+    return set(value).union(*map(keys_of, value.values()))
+
+
+@scenario
+def every_key_is_in_the_manual(t):
+    daemon = t.daemon(t.fake()).start()
+    daemon.ask("account.pause", all=True)
+    number = daemon.send(message())
+    told = [document(t, daemon.ctl_run(*command), command) for command in (
+        ["queue", "list"], ["queue", "show", number], ["queue", "cat", number],
+        ["queue", "hold", number, NOBODY], ["account", "list"], ["clients"],
+        ["account", "resume", "--all"], ["test", "person@example.net"],
+        ["reload"], ["doctor"], ["spool", "check"], ["status"])]
+    for counter in ("receiver", "relay"):  # there are many, they may change
+        del told[-1]["counters"][counter]
+    with open(MANUAL, encoding="utf-8") as file:
+        said = set(re.findall(r"\w+", file.read()))
+    t.equal(set().union(*map(keys_of, told)) - said, set(), "unsaid")
 
 
 @scenario
