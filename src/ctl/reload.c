@@ -73,20 +73,24 @@ static struct client *open_now(struct ctl *ctl, struct err *err)
 	return NULL;
 }
 
+static int left_ms(int64_t until_ms)
+{
+	const int64_t left = until_ms - clock_boot_ms();
+
+	return left > 0 ? (int)left : 0;
+}
+
 /* Asks, and waits until the daemon refuses or its old roles are gone: then they
  * close the connection. Returns 0: they are; -1 with err. */
 static int await_end(struct client *client, int64_t until_ms, struct err *err)
 {
 	json_t *answer;
 	bool last = false;
-	int64_t left;
 
 	if (client_ask(client, "reload", NULL, err) != 0)
 		return -1;
 	while (!last) {
-		left = until_ms - clock_boot_ms();
-		answer = client_next(
-			client, left > 0 ? (int)left : 0, &last, err);
+		answer = client_next(client, left_ms(until_ms), &last, err);
 		if (answer == NULL && err->kind == ERR_PROTOCOL)
 			return 0;
 		if (answer == NULL)
@@ -96,14 +100,16 @@ static int await_end(struct client *client, int64_t until_ms, struct err *err)
 	return err_set(err, ERR_PROTOCOL, "the answer to a reload has an end");
 }
 
-static int ping(const char *path, struct err *err)
+static int ping(const char *path, int64_t until_ms, struct err *err)
 {
 	struct client *client = client_open(path, err);
-	json_t *answer;
+	json_t *answer = NULL;
+	bool last;
 
 	if (client == NULL)
 		return -1;
-	answer = client_call(client, "ping", NULL, err);
+	if (client_ask(client, "ping", NULL, err) == 0)
+		answer = client_next(client, left_ms(until_ms), &last, err);
 	client_close(&client);
 	json_decref(answer);
 	return answer != NULL ? 0 : -1;
@@ -113,7 +119,7 @@ static int ping(const char *path, struct err *err)
  * and a socket be missing. */
 static int await_answer(const char *path, int64_t until_ms, struct err *err)
 {
-	while (ping(path, err) != 0) {
+	while (ping(path, until_ms, err) != 0) {
 		if (clock_boot_ms() >= until_ms)
 			return -1;
 		poll(NULL, 0, LOOK_AGAIN_MS);

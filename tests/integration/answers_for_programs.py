@@ -221,6 +221,36 @@ def what_the_daemon_refuses_is_a_document(t):
         t.equal(told["error"]["text"], "no more", "%s" % command)
 
 
+class Silent(Closing):
+    """Ends when it is asked to reload; what comes then says nothing."""
+
+    def answer(self, request):
+        if request["command"] == "ping":
+            self.released.wait(60)
+        return b""
+
+    def __init__(self, path):
+        self.released = threading.Event()
+        super().__init__(path, [])
+
+    def close(self):
+        self.released.set()
+        super().close()
+
+
+@scenario
+def a_reload_is_waited_for_no_longer_than_said(t):
+    path = t.path("silent.sock")
+    old = Silent(path)
+    t.at_end.append(old.close)
+    # each answer of the daemon's could take half a minute
+    done = subprocess.run(
+        [GMRELAYCTL, "-s", path, "reload", "--timeout", "3"],
+        capture_output=True, text=True, timeout=25)
+    t.equal(done.returncode, 1, "status")
+    t.true("within 3 s: gmrelayd does not answer" in done.stderr, done.stderr)
+
+
 @scenario
 def a_slow_reader_keeps_no_answer_waiting(t):
     """The daemon has given its answer, and is done with the client, before
