@@ -32,6 +32,7 @@ static void print_times(const json_t *message)
 	char text[TEXT_SHORT], date[64] = "";
 	time_t arrived = (time_t)json_number(message, "arrived_s");
 	int64_t size = json_number(message, "size");
+	int64_t deferred = json_number(message, "attempts");
 	struct tm tm;
 
 	if (localtime_r(&arrived, &tm) != NULL)
@@ -39,9 +40,11 @@ static void print_times(const json_t *message)
 	printf("arrived    %s (%s) from ", date,
 		text_ago(text, ((int64_t)time(NULL) - arrived) * 1000));
 	text_put(stdout, json_text(message, "client"));
-	printf("\nsize       %lld octet%s\nattempts   %lld\n", (long long)size,
-		plural((uint64_t)size),
-		(long long)json_number(message, "attempts"));
+	printf("\nsize       %lld octet%s\n", (long long)size,
+		plural((uint64_t)size));
+	if (deferred > 0)
+		printf("deferred   %lld time%s\n", (long long)deferred,
+			plural((uint64_t)deferred));
 	print_value("next", ctl_next_try(text, message));
 }
 

@@ -287,10 +287,13 @@ def hold_release_retry_delete(t):
 @scenario
 def what_failed_is_sent_again_by_retry(t):
     fake = t.fake()
-    daemon = t.daemon(fake).start()
+    daemon = t.daemon(fake, retry=["1s"]).start()
+    fake.rule("RCPT", "451 4.3.0 later", times=1)
     fake.rule("RCPT", REFUSED)
     number = daemon.send(message(subject="again"), sender="root@nowhere")
     wait_for(lambda: daemon.status()["queue"]["failed"] == 1, what="a failure")
+    text = run(t, daemon, "queue", "show", number)
+    t.true("deferred   1 time\n" in text and "attempts" not in text, text)
     fake.clear_rules()
     told = run_json(t, daemon, "queue", "retry", "--failed")
     t.equal(told["changed"], [number], "retried")
