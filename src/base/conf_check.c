@@ -123,11 +123,17 @@ static void check_postmaster(const struct conf_check *c)
 			"postmaster = \"someone@example.com\"");
 }
 
+/* One that is written to be as long as expire is how notices are switched off
+ * (gmrelayd.conf(5)). */
 static void check_times(const struct conf_check *c)
 {
+	const int64_t notice = c->conf->delay_notice_ms;
+	const int64_t expire = c->conf->expire_ms;
+	const bool written = conf_check_place(c, 0, "delay-notice") != NULL;
+
 	if (conf_check_good(c, 0, "expire") &&
 		conf_check_good(c, 0, "delay-notice") &&
-		c->conf->expire_ms <= c->conf->delay_notice_ms)
+		(expire < notice || (expire == notice && !written)))
 		conf_warning(c->report,
 			line_of_pair(c, "delay-notice", "expire"),
 			"delay-notice is not shorter than expire: no notice "
