@@ -19,9 +19,9 @@
 
 #include <event2/event.h>
 
-enum { QUIET_TURNS = 3, TURNS_MAX = 1000 };
+enum { QUIET_TURNS = 3, TURNS_MAX = 1000, SPOOL_DIR_MAX = 200 };
 
-static char spool_dir[] = "/tmp/fuzz_spool.XXXXXX";
+static char spool_dir[SPOOL_DIR_MAX];
 static int spool_fd = -1, journal_fd, large_fd;
 static pid_t maker; /* the directory's */
 
@@ -74,8 +74,14 @@ static void remove_spool(void)
 	(void)rmdir(spool_dir);
 }
 
+/* Where TMPDIR says: in memory a target runs several times as often. */
 static void make_spool(void)
 {
+	const char *parent = getenv("TMPDIR");
+	int len = snprintf(spool_dir, sizeof(spool_dir), "%s/fuzz_spool.XXXXXX",
+		parent != NULL ? parent : "/tmp");
+
+	FUZZ_REQUIRE(len > 0 && (size_t)len < sizeof(spool_dir));
 	FUZZ_REQUIRE(mkdtemp(spool_dir) != NULL);
 	maker = getpid();
 	spool_fd = open(spool_dir, O_RDONLY | O_DIRECTORY);
