@@ -240,6 +240,7 @@ integration_lib = \
 	tests/integration/lib/harness.py \
 	tests/integration/lib/lives.py \
 	tests/integration/lib/mail.py \
+	tests/integration/lib/patience.py \
 	tests/integration/lib/pki.py \
 	tests/integration/lib/plainsink.py \
 	tests/integration/lib/postfix.py \

@@ -419,12 +419,12 @@ def standard_descriptors_that_are_closed(t):
     fake, _, sendmail = ready(t)
     for closed in ("1>&-", "2>&-", "1>&- 2>&-"):
         done = subprocess.run(
-            ["sh", "-c", '"$0" "$@" ' + closed] + sendmail.argv(TO),
+            ["sh", "-c", '"$0" "$@" ' + closed] + sendmail.bare_argv(TO),
             input=TEXT, env=sendmail.environment(), timeout=60,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         t.equal(done.returncode, 0, closed)
     done = subprocess.run(
-        ["sh", "-c", '"$0" "$@" <&-'] + sendmail.argv(TO), timeout=60,
+        ["sh", "-c", '"$0" "$@" <&-'] + sendmail.bare_argv(TO), timeout=60,
         env=sendmail.environment(), capture_output=True)
     t.equal(done.returncode, 0, "no input at all is an empty message")
     bodies = [x.body for x in fake.wait_messages(4)]

@@ -3,6 +3,8 @@ the last one of an answer has "done". gmrelayctl(8) describes the protocol."""
 import json
 import socket
 
+from .patience import PATIENCE
+
 PAGE = 200
 
 
@@ -19,7 +21,7 @@ def ask(path, command, timeout=30, **arguments):
     (with "done") included. Raises Refused."""
     request = dict(arguments, command=command)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(timeout)
+        sock.settimeout(timeout * PATIENCE)
         sock.connect(path)
         sock.sendall(json.dumps(request).encode() + b"\n")
         answer = []

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import re
-import shlex
 import signal
 import smtplib
 import socket
@@ -17,6 +16,7 @@ import time
 from . import proc
 from .control import Control
 from .fakegmail import HOST
+from .patience import PATIENCE, WRAPPER
 from .smtpclient import Client
 
 TOP = os.environ.get("top_builddir") or os.path.join(
@@ -24,9 +24,7 @@ TOP = os.environ.get("top_builddir") or os.path.join(
 GMRELAYD = os.environ.get("GMRELAYD") or os.path.join(TOP, "src/gmrelayd")
 GMRELAYCTL = os.environ.get("GMRELAYCTL") or os.path.join(
     os.path.dirname(GMRELAYD), "gmrelayctl")
-# a command that becomes each program, such as valgrind: `make check-valgrind`
-WRAPPER = shlex.split(os.environ.get("GMRELAY_WRAPPER", ""))
-COMMAND_SECONDS = 600 if WRAPPER else 60
+COMMAND_SECONDS = 60 * PATIENCE
 RECEIVER_UID, RELAY_UID = 64501, 64502
 READY = re.compile(r"(?m)\bready listen=(\S+)")
 SANITIZER_REPORT = re.compile(
@@ -37,6 +35,7 @@ CRASH = re.compile(r"role died role=\w+ pid=\d+ signal=(?!9 ).*")
 
 def wait_for(predicate, deadline=20, what="it"):
     """Polls until predicate() is true and returns what it gave."""
+    deadline *= PATIENCE
     end = time.monotonic() + deadline
     pause = 0.002
     while True:
@@ -225,7 +224,7 @@ class Daemon(Control):
 
     def wait_exit(self, deadline=20):
         """Waits for the end by itself; returns the status."""
-        status = self.process.wait(deadline)
+        status = self.process.wait(deadline * PATIENCE)
         self.process = None
         return status
 
@@ -240,7 +239,7 @@ class Daemon(Control):
         except subprocess.TimeoutExpired:
             self.kill_all()
             raise AssertionError("no end within %d s of TERM" %
-                                 deadline) from None
+                                 (deadline * PATIENCE)) from None
         left = proc.session_members(pid)
         self._kill(left)
         assert status == 0, "gmrelayd ended with status %d" % status
@@ -391,7 +390,8 @@ class Daemon(Control):
         return match[1]
 
     def smtplib(self, **how):
-        return smtplib.SMTP("127.0.0.1", self.port, timeout=60, **how)
+        return smtplib.SMTP("127.0.0.1", self.port,
+                            timeout=60 * PATIENCE, **how)
 
     def ctl_command(self, *args):
         return WRAPPER + [GMRELAYCTL, "-c", self.config_file, "-s",

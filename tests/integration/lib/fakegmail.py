@@ -15,6 +15,7 @@ import ssl
 import threading
 
 from .fakesession import Session
+from .patience import PATIENCE
 from .pki import Pki
 
 def resolves(name):
@@ -196,6 +197,7 @@ class FakeGmail:
 
     def wait(self, condition, deadline=20, what="the upstream to see it"):
         """Waits until condition() holds; raises AssertionError if not."""
+        deadline *= PATIENCE
         with self.changed:
             if not self.changed.wait_for(condition, deadline):
                 raise AssertionError("%s: not within %d s (%d messages, "

@@ -28,6 +28,7 @@ import traceback
 from . import proc
 from .daemon import GMRELAYD, Daemon, wait_for
 from .fakegmail import FakeGmail
+from .patience import PATIENCE
 from .pki import Pki
 
 SANITIZED = os.environ.get("SANITIZED") == "yes"
@@ -174,7 +175,7 @@ def brief(value):
 def scenario(function=None, seconds=SCENARIO_SECONDS):
     """Registers a function; seconds is how long it may take."""
     def register(f):
-        f.seconds = max(seconds, SCENARIO_SECONDS)
+        f.seconds = max(seconds, SCENARIO_SECONDS) * PATIENCE
         _scenarios.append(f)
         return f
 

@@ -6,6 +6,7 @@ import subprocess
 import threading
 
 from .daemon import GMRELAYCTL, GMRELAYD, RELAY_UID
+from .patience import PATIENCE, WRAPPER
 
 SANITIZED = os.environ.get("SANITIZED") == "yes"
 SENDMAIL = os.environ.get("GMRELAY_SENDMAIL") or os.path.join(
@@ -48,12 +49,17 @@ class Sendmail:
         return environment
 
     def argv(self, *args, name="sendmail"):
+        return WRAPPER + self.bare_argv(*args, name=name)
+
+    def bare_argv(self, *args, name="sendmail"):
+        """For what no wrapper stands, such as no standard error."""
         return [os.path.join(self.folder, name)] + [str(x) for x in args]
 
     def run(self, *args, text=b"", name="sendmail", env=None, **how):
         """A CompletedProcess; stdout and stderr as text."""
         done = subprocess.run(
-            self.argv(*args, name=name), input=text, timeout=120,
+            self.argv(*args, name=name), input=text,
+            timeout=120 * PATIENCE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=dict(self.environment(), **(env or {})), **how)
         done.stdout = done.stdout.decode("utf-8", "replace")
@@ -157,7 +163,7 @@ class Installed(Sendmail):
                 self.script(), "sh"] + [str(x) for x in argv]
 
     def argv(self, *args, name="sendmail"):
-        return self.inside(self.program, *args)
+        return self.inside(*WRAPPER, self.program, *args)
 
     def by(self, uid):
         """The same program, run by another user."""

@@ -2,6 +2,8 @@
 import socket
 import time
 
+from .patience import PATIENCE
+
 
 class Refused(Exception):
     """The connection was closed."""
@@ -27,7 +29,7 @@ class Client:
     """One connection. greeting is the Reply it began with."""
 
     def __init__(self, address, timeout=20, source=None, greet=True):
-        self.timeout = timeout
+        self.timeout = timeout = timeout * PATIENCE
         if isinstance(address, str):
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.sock.settimeout(timeout)
@@ -93,7 +95,7 @@ class Client:
     def is_closed(self, deadline=20):
         """True if the server closes within the deadline; what it still says
         stays in buffer."""
-        end = time.monotonic() + deadline
+        end = time.monotonic() + deadline * PATIENCE
         try:
             while time.monotonic() < end:
                 self.sock.settimeout(max(0.05, end - time.monotonic()))

@@ -7,6 +7,8 @@ import socket
 import sys
 import time
 
+from .patience import PATIENCE
+
 # Becomes the command, with the descriptors from 3 on; LISTEN_PID must be its.
 # argv: the descriptors, commas between; the command.
 HAND_OVER = """
@@ -74,7 +76,7 @@ class Notify:
     def wait(self, key, pattern="", deadline=20, after=0):
         """Waits for KEY=...pattern... among what was told from number after
         on; returns its number."""
-        end = time.monotonic() + deadline
+        end = time.monotonic() + deadline * PATIENCE
         while True:
             for number, (_, fields) in enumerate(self.told):
                 if number >= after and key in fields and \
