@@ -11,6 +11,7 @@
 
 #include "fake_tls_client.h"
 #include "fuzz.h"
+#include "fuzz_deliveries.h"
 
 #include "base/conf.h"
 #include "base/credential.h"
@@ -32,9 +33,6 @@ enum {
 	FUZZ_UPSTREAM_MAX = HEADER_SIZE + 8192,
 	PIECE_END = 0xff,
 	SINGLES_MAX = 64, /* octets said one by one */
-	DELIVERIES = 3,
-	RCPTS = 3, /* of the second, the others have one */
-	BIG_SIZE = UPSTREAM_WHOLE_MAX + 20000,
 	HEARD_MAX = 4 * 1024 * 1024,
 	QUIET_TURNS = 2,
 	TIMES_MAX = 3, /* timeouts until the end of any connection */
@@ -59,18 +57,13 @@ enum end { END_CLOSE, END_TIME, END_ABORT, END_QUIT };
 enum { /* of the third */
 	WITH_BIG = 1,
 	WITH_UTF8_MESSAGE = 2,
-	WITH_ONE_MESSAGE = 4,
+	WITH_ONE_MESSAGE = 4, /* a connection */
+	WITH_OWN_SENDER = 8,
+	WITH_DSN = 16,
 };
 
 struct choice {
 	unsigned account, tls, mail;
-};
-
-/* In place of spool/content. */
-struct content {
-	char *text;
-	size_t len, at;
-	bool damaged; /* its last octet cannot be read */
 };
 
 struct rig {
@@ -88,97 +81,6 @@ struct rig {
 	size_t given, finished;
 	unsigned ready, closed;
 };
-
-static struct delivery deliveries[DELIVERIES];
-static struct delivery_rcpt rcpts[DELIVERIES][RCPTS];
-static struct content contents[DELIVERIES];
-
-ssize_t content_read(struct content *c, void *data, size_t len, struct err *err)
-{
-	if (len > c->len - c->at)
-		len = c->len - c->at;
-	if (c->damaged && c->at + len == c->len)
-		return err_set(err, ERR_DAMAGED, "wrong checksum");
-	memcpy(data, c->text + c->at, len);
-	c->at += len;
-	return (ssize_t)len;
-}
-
-bool content_at_end(const struct content *c)
-{
-	return c->at == c->len;
-}
-
-/* --- what is sent --------------------------------------------------------- */
-
-static void print_mark(char mark[32], size_t i)
-{
-	snprintf(mark, 32, "end of message %zu\r\n", i);
-}
-
-static char *make_text(size_t i, size_t filling)
-{
-	static const char head[] = "Subject: x\r\n\r\n.\r\n..dots\r\n";
-	struct buf text;
-	char mark[32];
-	size_t n;
-
-	fuzz_buf(&text);
-	print_mark(mark, i);
-	FUZZ_REQUIRE(buf_add_string(&text, head) == 0);
-	for (n = 0; n < filling; n += 80)
-		FUZZ_REQUIRE(buf_addf(&text, "%078d\r\n", 0) == 0);
-	FUZZ_REQUIRE(buf_add_string(&text, mark) == 0);
-	return text.data;
-}
-
-/* The texts, once: small ones, then a big one. */
-static char *text_of(size_t i, bool big)
-{
-	static char *texts[DELIVERIES][2];
-
-	if (texts[i][big] == NULL)
-		texts[i][big] = make_text(i, big ? BIG_SIZE : 0);
-	return texts[i][big];
-}
-
-static void set_delivery(const struct rig *rig, size_t i)
-{
-	static const char *const addresses[] = {
-		"a@example.net", "b@example.net", "\xc3\xb6@example.net"};
-	struct delivery *d = &deliveries[i];
-	struct content *c = &contents[i];
-	size_t n;
-
-	c->text = text_of(i, i == 1 && (rig->choice.mail & WITH_BIG));
-	c->len = strlen(c->text);
-	c->at = 0;
-	c->damaged = i == 0 && (rig->choice.account & WITH_DAMAGE);
-	d->id = i + 1;
-	d->reverse_path = "user@fake.test";
-	d->rcpts = rcpts[i];
-	d->rcpt_count = i == 1 ? RCPTS : 1;
-	for (n = 0; n < d->rcpt_count; n++) {
-		memset(&d->rcpts[n], 0, sizeof(d->rcpts[n]));
-		d->rcpts[n].address = addresses[n];
-		d->rcpts[n].index = n;
-	}
-	d->size = c->len;
-	d->content = c;
-	d->smtputf8 = i == 1;
-	d->eight_bit = i == 2;
-	d->utf8_message = i == 1 && (rig->choice.mail & WITH_UTF8_MESSAGE);
-	d->in_doubt = d->damaged = false;
-}
-
-static bool was_heard(const struct rig *rig, const struct delivery *d)
-{
-	char mark[32];
-
-	print_mark(mark, d->id - 1);
-	return memmem(rig->heard.data, rig->heard.len, mark, strlen(mark)) !=
-	       NULL;
-}
 
 /* --- callbacks ------------------------------------------------------------ */
 
@@ -218,8 +120,8 @@ static struct delivery *next(void *arg, struct upstream *u)
 
 	FUZZ_REQUIRE(rig->ready == 1 && rig->closed == 0);
 	FUZZ_REQUIRE((rig->choice.account & WITH_PROBE) == 0);
-	if (rig->given < DELIVERIES)
-		return &deliveries[rig->given++];
+	if (rig->given < FUZZ_DELIVERIES)
+		return &fuzz_deliveries[rig->given++];
 	if ((rig->choice.tls & WITH_STAY) == 0)
 		upstream_quit(u);
 	return NULL;
@@ -234,15 +136,20 @@ static void require_judged(const struct rig *rig, const struct delivery *d,
 		[OUTCOME_RETRY] = ACTION_RETRY,
 		[OUTCOME_FAIL] = ACTION_FAIL,
 		[OUTCOME_SPLIT] = ACTION_SPLIT,
+		[OUTCOME_SENDER] = ACTION_SENDER,
 		[OUTCOME_SUSPECT] = ACTION_SUSPECT,
 	};
 	const struct gmail_rule *rule = r->rule;
+	/* there is no other sender that could be tried */
+	const bool again = d->own_sender && r->outcome == OUTCOME_SUSPECT &&
+			   rule != NULL && rule->action == ACTION_SENDER;
 
 	FUZZ_REQUIRE(d->rcpt_count > 0 && rule != NULL);
 	FUZZ_REQUIRE(
 		rule->scope == SCOPE_RECIPIENT || rule->scope == SCOPE_MESSAGE);
 	FUZZ_REQUIRE(rule->action == actions[r->outcome] ||
-		     r->outcome == OUTCOME_RETRY);
+		     r->outcome == OUTCOME_RETRY || again);
+	FUZZ_REQUIRE(r->outcome != OUTCOME_SENDER || !d->own_sender);
 	FUZZ_REQUIRE((rule->phases & GMAIL_AGAIN) == 0 ||
 		     (rig->choice.account & WITH_CARE));
 	FUZZ_REQUIRE(r->reply.code >= 400 && r->reply.code <= 599);
@@ -260,10 +167,11 @@ static void on_finished(void *arg, struct upstream *u, struct delivery *d)
 	const struct delivery_rcpt *r;
 	size_t i;
 
-	(void)u;
-	FUZZ_REQUIRE(d == &deliveries[rig->finished] && rig->closed == 0);
+	FUZZ_REQUIRE(!d->dsn_passed || (d->pass_dsn && u->offer.dsn));
+	FUZZ_REQUIRE(d == &fuzz_deliveries[rig->finished] && rig->closed == 0);
 	rig->finished++;
-	FUZZ_REQUIRE(d->rcpt_count == (d == &deliveries[1] ? RCPTS : 1));
+	FUZZ_REQUIRE(
+		d->rcpt_count == (d == &fuzz_deliveries[1] ? FUZZ_RCPTS : 1));
 	for (i = 0; i < d->rcpt_count; i++) {
 		r = &d->rcpts[i];
 		FUZZ_REQUIRE(r->outcome <= OUTCOME_SUSPECT);
@@ -435,8 +343,14 @@ static void rig_open(struct rig *rig, const struct choice *choice)
 		.on_closed = on_closed,
 		.on_step = on_step,
 		.arg = rig};
+	const struct fuzz_traits traits = {
+		.damaged = (choice->account & WITH_DAMAGE) != 0,
+		.big = (choice->mail & WITH_BIG) != 0,
+		.utf8_message = (choice->mail & WITH_UTF8_MESSAGE) != 0,
+		.own_sender = (choice->mail & WITH_OWN_SENDER) != 0,
+		.dsn = (choice->mail & WITH_DSN) != 0,
+	};
 	struct err err;
-	size_t i;
 	int listener;
 
 	if (base == NULL) {
@@ -451,8 +365,7 @@ static void rig_open(struct rig *rig, const struct choice *choice)
 	FUZZ_REQUIRE(buf_add(&rig->heard, "", 0) == 0);
 	fake_tls_client = (struct fake_tls_client){
 		ends[choice->tls & 3], on_tls_begin, on_tls_verified, rig};
-	for (i = 0; i < DELIVERIES; i++)
-		set_delivery(rig, i);
+	fuzz_deliveries_set(&traits);
 	set_account(rig);
 	listener = the_listener(rig);
 	rig->u = upstream_open(base, &rig->params, &callbacks, &err);
@@ -524,6 +437,11 @@ static void require_clear(const struct rig *rig)
 	}
 }
 
+static bool was_heard(const struct rig *rig, const struct delivery *d)
+{
+	return fuzz_delivery_was_heard(d, rig->heard.data, rig->heard.len);
+}
+
 /* A delivery was heard to its end, and the server said yes to it: to greeting,
  * EHLO and login, and then at least to MAIL, RCPT and the message. */
 static void require_delivered(const struct rig *rig)
@@ -533,7 +451,7 @@ static void require_delivered(const struct rig *rig)
 	bool any;
 	size_t i;
 
-	for (d = deliveries; d < deliveries + rig->finished; d++) {
+	for (d = fuzz_deliveries; d < fuzz_deliveries + rig->finished; d++) {
 		any = false;
 		for (i = 0; i < d->rcpt_count; i++)
 			any |= d->rcpts[i].outcome == OUTCOME_DELIVERED;

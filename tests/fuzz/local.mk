@@ -90,6 +90,7 @@ tests_fuzz_fuzz_state_SOURCES = \
 	tests/fuzz/fuzz_state.c $(fuzz_spool) $(fuzz_main)
 tests_fuzz_fuzz_state_LDADD = $(fuzz_libs)
 tests_fuzz_fuzz_upstream_SOURCES = tests/fuzz/fuzz_upstream.c \
+	tests/fuzz/fuzz_deliveries.c tests/fuzz/fuzz_deliveries.h \
 	tests/fuzz/fake_tls_client.c tests/fuzz/fake_tls_client.h $(fuzz_main)
 tests_fuzz_fuzz_upstream_LDADD = $(fuzz_libs)
 
