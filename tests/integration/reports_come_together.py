@@ -9,6 +9,7 @@ import time
 
 from lib.faults import FSYNC, LINK, PWRITE, RENAME, WRITE, Faults
 from lib.harness import main, print_comment, scenario, wait_for
+from lib.patience import PATIENCE
 from lib.sendmail import Sendmail
 from lib.smtpclient import message
 
@@ -170,7 +171,7 @@ def a_digest_goes_out_when_the_hour_is_over(t):
     daemon.start()
     send_lost(daemon, SINGLES + 2)
     wait_failed(daemon, SINGLES + 2)
-    hour_passes(daemon, left=4)
+    hour_passes(daemon, left=4 * PATIENCE)
     send_lost(daemon, 3)
     wait_for(lambda: untold(daemon) == 5, 20, "five not told of")
     got = reports.wait_digests()
