@@ -25,6 +25,7 @@ class Message:
         self.rcpt_params = {}
         self.refused = []
         self.data = None
+        self._fields = None
         self.via = None
         self.reply = None
         self.taken = False
@@ -37,11 +38,18 @@ class Message:
         self.ended = None
 
     def header(self, name):
-        """Values of a header field, unfolded."""
-        head = self.data.split(b"\r\n\r\n", 1)[0] + b"\r\n"
-        head = re.sub(rb"\r\n(?=[ \t])", b"", head)
-        found = re.findall(rb"(?im)^%s:[ \t]*(.*?)\r$" % name.encode(), head)
-        return [value.decode("utf-8", "replace") for value in found]
+        """Values of a header field, unfolded. They are looked for once: some
+        scenarios ask thousands of messages again and again."""
+        if self._fields is None:
+            head = self.data.split(b"\r\n\r\n", 1)[0] + b"\r\n"
+            head = re.sub(rb"\r\n(?=[ \t])", b"", head)
+            self._fields = {}
+            for key, value in re.findall(rb"(?m)^([^:\r\n]+):[ \t]*(.*?)\r$",
+                                         head):
+                self._fields.setdefault(
+                    key.decode("utf-8", "replace").lower(), []).append(
+                        value.decode("utf-8", "replace"))
+        return self._fields.get(name.lower(), [])
 
     @property
     def body(self):
