@@ -9,8 +9,9 @@
  * descriptor is lost.
  *
  * The rest are messages: two octets of length (its top bits: with a descriptor,
- * with two), then the message. One of BUILT octets is a statement about one
- * segment in short: number, use, end.
+ * with two), then the message. A statement stands there without the segments
+ * that are not held; one of BUILT octets is about one segment: number, use,
+ * end.
  */
 #include "config.h"
 
@@ -21,6 +22,7 @@
 #include "spool/link.h"
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,13 +35,6 @@ enum {
 	RECORDS = 6, /* in each of two segments */
 	PAYLOAD = 40,
 	DESCRIPTORS_MAX = 64, /* that are looked at */
-};
-
-/* As it is on the wire, see spool/link.c. */
-struct built {
-	uint64_t received;
-	uint32_t segment_count, body_count;
-	uint64_t number, end, use;
 };
 
 static struct fuzz_spool spool;
@@ -83,37 +78,64 @@ static void send_message(int fd, const void *data, size_t len, size_t fd_count)
 	free(copy);
 }
 
+/* With room for all segments; what can be no statement goes as it is. */
+static void send_statement(
+	int fd, const uint8_t *data, size_t len, size_t fd_count)
+{
+	const size_t segments = offsetof(struct link_statement, segments);
+	const size_t bodies = offsetof(struct link_statement, bodies);
+	static uint8_t wire[FUZZ_LINK_MAX +
+			    LINK_SEGMENTS_MAX * sizeof(struct link_segment)];
+	uint32_t count = LINK_SEGMENTS_MAX;
+	size_t used;
+
+	if (len >= segments)
+		memcpy(&count,
+			data + offsetof(struct link_statement, segment_count),
+			sizeof(count));
+	used = segments + count * sizeof(struct link_segment);
+	if (count > LINK_SEGMENTS_MAX || used > len) {
+		send_message(fd, data, len, fd_count);
+		return;
+	}
+	memcpy(wire, data, used);
+	memset(wire + used, 0, bodies - used);
+	memcpy(wire + bodies, data + used, len - used);
+	send_message(fd, wire, len + bodies - used, fd_count);
+}
+
 static void send_built(int fd, const uint8_t *data)
 {
 	static const uint64_t uses[] = {
 		LINK_SPARE, LINK_IN_USE, LINK_WAITING, LINK_FINISHED};
-	const struct built b = {
-		.segment_count = 1,
-		.number = data[0] & 3,
-		.use = uses[data[1] & 3],
-		.end = (uint64_t)(data[2] | data[3] << 8),
-	};
+	static struct link_statement b = {.segment_count = 1};
 
-	send_message(fd, &b, sizeof(b), 0);
+	b.segments[0] = (struct link_segment){
+		.number = data[0] & 3,
+		.end = (uint64_t)(data[2] | data[3] << 8),
+		.use = uses[data[1] & 3],
+	};
+	send_message(fd, &b, offsetof(struct link_statement, bodies), 0);
 }
 
 /* Takes one message of the input; returns what is left. */
-static size_t next_message(int fd, const uint8_t *data, size_t len)
+static size_t next_message(
+	int fd, const uint8_t *data, size_t len, bool to_relay)
 {
 	const unsigned head = (unsigned)(data[0] | data[1] << 8);
+	const size_t fd_count = head & WITH_TWO ? 2 : head & WITH_FD ? 1 : 0;
 	size_t n = head & ~(unsigned)(WITH_FD | WITH_TWO);
 
 	data += 2;
 	len -= 2;
 	if (n > len)
 		n = len;
-	if (n == BUILT)
+	if (!to_relay)
+		send_message(fd, data, n, fd_count);
+	else if (n == BUILT)
 		send_built(fd, data);
 	else
-		send_message(fd, data, n,
-			head & WITH_TWO  ? 2
-			: head & WITH_FD ? 1
-					 : 0);
+		send_statement(fd, data, n, fd_count);
 	return len - n;
 }
 
@@ -184,7 +206,7 @@ static void to_relay(const uint8_t *data, size_t len)
 	FUZZ_REQUIRE(spool.told.count == 0);
 	before = open_descriptors();
 	while (len > 2 && messages++ < MESSAGES_MAX) {
-		left = next_message(fds[0], data, len);
+		left = next_message(fds[0], data, len, true);
 		data += len - left;
 		len = left;
 		fuzz_spool_turn(&spool);
@@ -214,7 +236,7 @@ static void to_receiver(const uint8_t *data, size_t len)
 	FUZZ_REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0,
 			     fds) == 0);
 	while (len > 2 && messages++ < MESSAGES_MAX) {
-		left = next_message(fds[0], data, len);
+		left = next_message(fds[0], data, len, false);
 		data += len - left;
 		len = left;
 		rc = link_receive_handover(fds[1], &handover, &err);
