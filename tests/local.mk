@@ -111,8 +111,9 @@ unit_tests = \
 	tests/unit/test_verbs \
 	tests/unit/test_worker
 
-EXTRA_DIST += tests/unit/body_feed.h tests/unit/conf_fixture.h \
-	tests/unit/header_fixture.h tests/unit/sender_fixture.h
+EXTRA_DIST += tests/unit/aborts.h tests/unit/body_feed.h \
+	tests/unit/conf_fixture.h tests/unit/header_fixture.h \
+	tests/unit/sender_fixture.h
 
 # on a fake journal, which takes the place of the library's
 fake_journal = tests/unit/fake_journal.c tests/unit/fake_journal.h

@@ -12,16 +12,15 @@
 
 #include <dlfcn.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 #include <event2/buffer.h>
+
+#include "aborts.h"
 
 static const char *const one[] = {"a@example.net", NULL};
 static const char *const two[] = {"a@example.net", "b@example.net", NULL};
@@ -435,22 +434,16 @@ int evbuffer_add_vprintf(struct evbuffer *out, const char *format, va_list args)
 		       : real(out, format, args);
 }
 
-/* What became of the process that did that. */
-static int run_in_a_child(struct fixture *f, const char *const *script)
-{
-	const struct rlimit no_core = {0, 0};
-	int status;
-	pid_t pid = fork();
+struct play {
+	struct fixture *fixture;
+	const char *const *script;
+};
 
-	if (pid == 0) {
-		setrlimit(RLIMIT_CORE, &no_core);
-		signal(SIGABRT, SIG_DFL);
-		fixture_run(f, FAKE_CERT_GOOD, script);
-		_exit(0);
-	}
-	assert_true(pid > 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return status;
+static void run_play(void *arg)
+{
+	const struct play *play = arg;
+
+	fixture_run(play->fixture, FAKE_CERT_GOOD, play->script);
 }
 
 /* A message with a hole would be sent as if it were whole, and without its BDAT
@@ -458,18 +451,17 @@ static int run_in_a_child(struct fixture *f, const char *const *script)
 static void test_no_memory(void **state)
 {
 	struct fixture *f = *state;
-	int status;
+	struct play play = {.fixture = f};
 
 	fixture_add(f, NULL, 40000, one);
 	memory = NONE_FOR_DATA;
-	status = run_in_a_child(f, SCRIPT(READY_PIPELINING, FLIGHT, OK, OK,
-					   "S 354 go", "DATA", TAKEN, GOODBYE));
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	play.script = SCRIPT(READY_PIPELINING, FLIGHT, OK, OK, "S 354 go",
+		"DATA", TAKEN, GOODBYE);
+	assert_true(aborts(run_play, &play));
 	memory = NONE_FOR_BDAT;
-	status = run_in_a_child(
-		f, SCRIPT(READY_CHUNKING, FROM, OK, TO("a"), OK,
-			   "C BDAT 40000 LAST", "BYTES 40000", TAKEN, GOODBYE));
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	play.script = SCRIPT(READY_CHUNKING, FROM, OK, TO("a"), OK,
+		"C BDAT 40000 LAST", "BYTES 40000", TAKEN, GOODBYE);
+	assert_true(aborts(run_play, &play));
 	memory = ENOUGH;
 }
 
