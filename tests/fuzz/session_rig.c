@@ -211,6 +211,7 @@ static void connect_client(struct rig *rig)
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
 	rig->deaf = rig->choice.pieces >= PIECE_RANDOM &&
 		    (rig->choice.pieces & READS_NOTHING);
+	rig->was_deaf = rig->deaf;
 	if (rig->deaf)
 		FUZZ_REQUIRE(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &narrow,
 				     sizeof(narrow)) == 0);
@@ -284,12 +285,24 @@ unsigned rig_count_replies(const struct rig *rig, size_t from)
 	return count;
 }
 
+/* The end of the whole lines: one who is sent away without having read what
+ * was said before hears as much as there was room for. */
+static const char *end_of_lines(const struct rig *rig)
+{
+	const char *end = rig->f.said.data + rig->f.said.len;
+
+	if (rig->was_deaf && rig->f.ended)
+		while (end > rig->f.said.data && end[-1] != '\n')
+			end--;
+	return end;
+}
+
 /* "queued as ID" is said once for each message that is durable, in order, and
  * only where the client may send. */
 void rig_require_promises(const struct rig *rig)
 {
 	static const char queued[] = "250 2.0.0 queued as ";
-	const char *end = rig->f.said.data + rig->f.said.len;
+	const char *end = end_of_lines(rig);
 	const struct fake_message *m = fake_journal()->messages;
 	const bool needs_login = rig->f.profile.auth == CONF_AUTH_USERS &&
 				 (rig->choice.profile & BY_SUBMIT) == 0;

@@ -52,7 +52,8 @@ struct choice {
 struct rig {
 	struct fixture f; /* its loop is the same for all inputs */
 	struct choice choice;
-	bool deaf; /* the client reads nothing for now */
+	bool deaf;     /* the client reads nothing for now */
+	bool was_deaf; /* then its last line may be cut */
 };
 
 /* A client that has connected; and what it all came to. */
